@@ -1,0 +1,155 @@
+/* dsp: spectra, mel front ends, and everything that is known about a sound without a neural network.
+ *
+ * Analysers take audio in pieces of any size (new, push..., finish) and keep bounded state, so that a 3-hour file needs no more
+ * memory than what its answer takes. Results do not depend on how the audio was cut. Silence and very short sounds are valid
+ * input: what does not apply is NAN (or an empty list), never an error. */
+#ifndef SM_DSP_H
+#define SM_DSP_H
+
+#include <math.h>
+
+#include "audio/audio.h"
+
+enum { DSP_RATE = 44100 }; /* mono rate at which our own analysis works, so that answers do not depend on a file's rate */
+
+/* ---- STFT (stft.c) ----  Real FFT of even length; window applied by the caller's choice. */
+typedef struct dsp_fft dsp_fft;
+int dsp_fft_new(int n, dsp_fft **out);
+void dsp_fft_free(dsp_fft *f);
+void dsp_fft_forward(dsp_fft *f, const float *x, float *re_im);  /* n samples -> n/2+1 pairs */
+void dsp_fft_inverse(dsp_fft *f, const float *re_im, float *x);  /* scaled by 1/n: inverse(forward(x)) = x */
+typedef enum { DSP_WINDOW_HANN_PERIODIC, DSP_WINDOW_HANN_SYMMETRIC, DSP_WINDOW_BLACKMAN_HARRIS } dsp_window_kind;
+void dsp_window(dsp_window_kind kind, int n, float *out);
+
+/* ---- mel front ends of the models (mel.c): one row of a table each ---- */
+typedef struct {
+    const char *name;           /* "yamnet", "musicnn", "vggish", "tempocnn" */
+    int rate_hz, frame, hop, fft, bands;
+    /* the rest (bounds, scale, norm, log, framing) is private to the table's definition; owner refines */
+    double f_min, f_max;
+    int mel_scale, filter_shape, filter_norm, spectrum, log_kind, framing;
+    double log_offset, log_scale;
+    dsp_window_kind window;
+} dsp_mel_spec;
+const dsp_mel_spec *dsp_mel_find(const char *name); /* NULL: unknown */
+typedef struct dsp_mel dsp_mel;
+int dsp_mel_new(const dsp_mel_spec *spec, dsp_mel **out);
+int dsp_mel_push(dsp_mel *m, const float *mono, size_t n, sm_floats *frames); /* appends [frames][bands] that are final */
+int dsp_mel_finish(dsp_mel *m, sm_floats *frames);                            /* the original's end padding */
+void dsp_mel_free(dsp_mel *m);
+
+/* ---- results ---- */
+typedef struct {
+    double loudness_lufs, loudness_range_lu, true_peak_dbtp, sample_peak_dbfs, rms_dbfs; /* NAN: silence or too short */
+    double dynamic_range_db;  /* defined in docs */
+    double dc_offset, silence_ratio, start_time_s, duration_effective_s;
+    int64_t clipped_samples;
+} dsp_levels;
+
+typedef struct {
+    double bpm, confidence; /* NAN, 0: no tempo */
+    size_t n_candidates;
+    struct {
+        double bpm, weight;
+    } candidates[4];        /* best first; [0] is bpm; the second is the best other octave */
+    bool stable;
+    double beats_in_file;   /* duration * bpm / 60 */
+    double phase_s;         /* time of the first beat */
+    const char *method;     /* "loop length", "onsets", "acid", ... what decided */
+    double bpm_from_name, bpm_from_acid; /* NAN: none */
+    size_t n_beats;
+    double *beat_times_s;   /* owned by the result */
+} dsp_tempo;
+
+typedef struct {
+    int tonic;              /* 0 = C .. 11 = B; -1: atonal or unknown */
+    bool minor;
+    double confidence, strength, tuning_hz;
+    int second_tonic;
+    bool second_minor;
+} dsp_key;
+
+typedef struct {
+    double pitch_hz, pitch_min_hz, pitch_max_hz, confidence, salience; /* NAN: unpitched */
+    int note_midi;          /* -1: none */
+    double note_cents;
+} dsp_pitch;
+
+typedef enum { DSP_KIND_ONE_SHOT, DSP_KIND_LOOP, DSP_KIND_SONG, DSP_KIND_SPEECH, DSP_KIND_SILENCE } dsp_kind;
+typedef struct {
+    dsp_kind kind;
+    double kind_confidence;
+    bool loopable, single_event, reverberant;
+    double log_attack_time, attack_s, decay_s, temporal_centroid_s;
+    double spectral_centroid_hz, spectral_rolloff_hz, spectral_flatness, spectral_entropy, zero_crossing_rate, spectral_spread_hz;
+    double brightness, hardness, depth, roughness, boominess, warmth, sharpness; /* 0..100 */
+    double energy;                                                               /* 0..10 */
+    size_t n_onsets;
+    double *onset_times_s;  /* owned by the result */
+} dsp_timbre;
+
+typedef struct {
+    double duration_s;
+    dsp_levels levels;
+    dsp_tempo tempo;
+    dsp_key key;
+    dsp_pitch pitch;
+    dsp_timbre timbre;
+} dsp_result;
+void dsp_result_free(dsp_result *r);
+
+/* What is known about the sound besides the audio. */
+typedef struct {
+    const char *file_name;     /* for "128bpm", "Am"; or NULL */
+    double acid_tempo;         /* 0: none */
+    int acid_beats;            /* 0: none */
+    bool acid_one_shot, has_loop_points;
+} dsp_evidence;
+
+typedef struct {
+    double bpm_min, bpm_max;   /* 0: defaults 40..240 */
+    bool levels, tempo, key, pitch, timbre; /* what to compute */
+} dsp_options;
+extern const dsp_options dsp_options_all;
+
+/* Everything model-free about one sound. */
+typedef struct dsp_analysis dsp_analysis;
+int dsp_analysis_new(const dsp_options *o, int rate_hz, int channels, dsp_analysis **out);
+int dsp_analysis_push(dsp_analysis *a, const float *interleaved, size_t frames);
+int dsp_analysis_finish(dsp_analysis *a, const dsp_evidence *evidence, dsp_result *out); /* out: dsp_result_free */
+void dsp_analysis_free(dsp_analysis *a);
+
+/* Parts, for those who want one only; same life cycle. Mono at DSP_RATE. */
+typedef struct dsp_tempo_state dsp_tempo_state; /* tempo.c, beats.c */
+int dsp_tempo_new(const dsp_options *o, dsp_tempo_state **out);
+int dsp_tempo_push(dsp_tempo_state *t, const float *mono, size_t n);
+int dsp_tempo_finish(dsp_tempo_state *t, const dsp_evidence *evidence, dsp_tempo *out);
+void dsp_tempo_free(dsp_tempo_state *t);
+typedef struct dsp_key_state dsp_key_state; /* key.c */
+int dsp_key_new(const dsp_options *o, dsp_key_state **out);
+int dsp_key_push(dsp_key_state *k, const float *mono, size_t n);
+int dsp_key_finish(dsp_key_state *k, dsp_key *out);
+void dsp_key_free(dsp_key_state *k);
+
+/* YIN-family frame pitch: times every hop, Hz (0: unvoiced) and confidence. Used by `samplemind pitch --model yin`. */
+int dsp_yin_track(const float *mono, size_t n, int rate_hz, double f_min, double f_max, int hop, sm_floats *hz, sm_floats *confidence);
+
+/* Names. notation: "musical" ("F# minor"), "camelot" ("11A"), "openkey" ("4m"). */
+const char *dsp_key_text(const dsp_key *k, const char *notation, char out[16]);
+void dsp_note_text(int midi, char out[8]); /* "A#2" */
+
+/* ---- descriptors.def: field name, unit, range, one sentence; JSON, docs, store and query language read it ---- */
+typedef enum { DSP_FIELD_NUMBER, DSP_FIELD_INT, DSP_FIELD_BOOL, DSP_FIELD_TEXT, DSP_FIELD_LIST } dsp_field_type;
+typedef struct {
+    const char *name, *alias; /* "loudness_lufs", "loudness" or NULL */
+    const char *unit;         /* "LUFS", "Hz", "s", "0..1", "0..100" */
+    dsp_field_type type;
+    double low, high;         /* range; NAN: open */
+    const char *group;        /* "level", "tempo", "key", "pitch", "envelope", "spectrum", "timbre" */
+    const char *sentence;
+    /* Writes the value as JSON (null when it does not apply). */
+    void (*write)(const dsp_result *r, sm_json *j);
+} dsp_field;
+size_t dsp_fields(const dsp_field **out);
+
+#endif
