@@ -1,6 +1,10 @@
 # SampleMind. `make demo` and `make check` do all set-up on a fresh Debian 12; `make help` lists the rest.
-CC       ?= gcc
-CXX      ?= g++
+ifeq ($(origin CC),default)
+CC       := gcc
+endif
+ifeq ($(origin CXX),default)
+CXX      := g++
+endif
 SAN      ?=
 V        ?=
 BUILD    := build/$(if $(SAN),san-$(subst $(comma),-,$(SAN)),$(notdir $(CC)))
@@ -49,5 +53,5 @@ format:
 
 FORCE:
 .PHONY: all format FORCE
-.SECONDARY:
+.PRECIOUS: $(BUILD)/%.o $(BUILD)/tests/%
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -1,0 +1,92 @@
+/* What the processor can do, and the clocks. */
+#include <string.h>
+#include <time.h>
+
+#include "base/base.h"
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+
+static bool bit(unsigned word, int n)
+{
+    return word >> n & 1;
+}
+
+/* Which register files the operating system saves (Intel SDM vol. 1, 13.3): without it the instructions fault. */
+static uint64_t enabled_state(void)
+{
+    uint32_t low, high;
+
+    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    return (uint64_t)high << 32 | low;
+}
+
+static void brand_name(char name[64])
+{
+    unsigned words[12] = { 0 };
+    char raw[sizeof words + 1] = "";
+    const char *start = raw;
+
+    for (unsigned i = 0; i < 3; i++)
+        if (!__get_cpuid(0x80000002u + i, &words[4 * i], &words[4 * i + 1], &words[4 * i + 2], &words[4 * i + 3]))
+            return;
+    memcpy(raw, words, sizeof words);
+    start += strspn(start, " ");
+    snprintf(name, 64, "%s", start);
+    for (size_t n = strlen(name); n > 0 && name[n - 1] == ' '; n--)
+        name[n - 1] = 0;
+}
+
+void sm_cpu_detect(sm_cpu_info *out)
+{
+    unsigned a, b, c, d, c1 = 0, b7 = 0, c7 = 0, d7 = 0, a71 = 0;
+    uint64_t state = 0;
+
+    *out = (sm_cpu_info){ .name = "unknown" };
+    brand_name(out->name);
+    if (__get_cpuid(1, &a, &b, &c1, &d) && bit(c1, 27))
+        state = enabled_state();
+    if (__get_cpuid_count(7, 0, &a, &b7, &c7, &d7))
+        __get_cpuid_count(7, 1, &a71, &b, &c, &d);
+    if ((state & 0x06) == 0x06) { /* xmm, ymm */
+        out->fma = bit(c1, 12);
+        out->f16c = bit(c1, 29);
+        out->avx2 = bit(b7, 5);
+    }
+    if ((state & 0xE6) == 0xE6) {                                                              /* and k0-7, zmm */
+        out->avx512 = bit(b7, 16) && bit(b7, 17) && bit(b7, 28) && bit(b7, 30) && bit(b7, 31); /* F DQ CD BW VL */
+        out->avx512_vnni = out->avx512 && bit(c7, 11);
+        out->avx512_bf16 = out->avx512 && bit(a71, 5);
+    }
+    if ((state & 0x60000) == 0x60000 && bit(d7, 24)) { /* tiles */
+        out->amx_bf16 = bit(d7, 22);
+        out->amx_int8 = bit(d7, 25);
+    }
+}
+
+#else
+
+void sm_cpu_detect(sm_cpu_info *out)
+{
+    *out = (sm_cpu_info){ .name = "unknown" };
+}
+
+#endif
+
+static double clock_s(clockid_t id)
+{
+    struct timespec t;
+
+    clock_gettime(id, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+double sm_now_s(void)
+{
+    return clock_s(CLOCK_MONOTONIC);
+}
+
+double sm_cpu_time_s(void)
+{
+    return clock_s(CLOCK_PROCESS_CPUTIME_ID);
+}
