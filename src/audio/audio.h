@@ -101,10 +101,13 @@ typedef enum {
     SM_RESAMPLE_TORCHAUDIO    /* Stable Audio */
 } sm_resample_kind;
 typedef struct sm_resampler sm_resampler;
-/* Streaming; gives the same samples as in one piece, however the input is cut. channels interleaved. */
+/* Streaming; gives the same samples as in one piece, however the input is cut. channels interleaved; the input is finite
+ * (no NaN, no infinity). */
 int sm_resampler_new(sm_resample_kind kind, int from_hz, int to_hz, int channels, sm_resampler **out);
 int sm_resampler_push(sm_resampler *r, const float *in, size_t frames, sm_floats *out); /* appends what is final */
 int sm_resampler_finish(sm_resampler *r, sm_floats *out);                              /* appends the rest */
+/* Ready for another stream of the same rates; the filters stay (making them costs 1 to 20 ms). */
+int sm_resampler_reset(sm_resampler *r);
 void sm_resampler_free(sm_resampler *r);
 int64_t sm_resampled_frames(sm_resample_kind kind, int from_hz, int to_hz, int64_t frames); /* the original's output length */
 
