@@ -28,9 +28,15 @@ typedef struct {
 } resample_row;
 
 /* Windows and pass bands of the published packages: resampy's filters, julius 0.2, torchaudio's default. */
-static const sm_fir_design resampy_best = { .zeros = 50, .per_zero = 8192, .rolloff = 0.9173473712608761, .beta = 12.984585247040012 };
-static const sm_fir_design resampy_fast = { .zeros = 24, .per_zero = 512, .rolloff = 0.8682120388377784, .beta = 9.90322441645399 };
-static const sm_fir_design resampy_old = { .zeros = 64, .per_zero = 512, .rolloff = 0.9475937167399596, .beta = 14.769656459379492 };
+static const sm_fir_design resampy_best = {
+    .zeros = 50, .per_zero = 8192, .rolloff = 0.9173473712608761, .beta = 12.984585247040012
+};
+static const sm_fir_design resampy_fast = {
+    .zeros = 24, .per_zero = 512, .rolloff = 0.8682120388377784, .beta = 9.90322441645399
+};
+static const sm_fir_design resampy_old = {
+    .zeros = 64, .per_zero = 512, .rolloff = 0.9475937167399596, .beta = 14.769656459379492
+};
 static const sm_fir_design julius = { .zeros = 24, .rolloff = 0.945, .normalise = true, .repeats_edges = true };
 static const sm_fir_design torchaudio = { .zeros = 6, .rolloff = 0.99 };
 
@@ -96,8 +102,8 @@ int sm_resampler_new(sm_resample_kind kind, int from_hz, int to_hz, int channels
 
     *out = NULL;
     if (!find_row(kind) || from_hz < 1 || to_hz < 1 || from_hz > MAX_RATE || to_hz > MAX_RATE || channels < 1)
-        return sm_fail(SM_EUSAGE, "resampling from %d to %d Hz, %d channels: rates are 1 to %d Hz, channels at least 1", from_hz,
-                       to_hz, channels, MAX_RATE);
+        return sm_fail(SM_EUSAGE, "resampling from %d to %d Hz, %d channels: rates are 1 to %d Hz, channels at least 1",
+                       from_hz, to_hz, channels, MAX_RATE);
     r = sm_alloc_zero(1, sizeof *r);
     if (!r)
         return SM_ENOMEM;

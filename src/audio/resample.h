@@ -23,12 +23,12 @@ typedef struct {
 
 /* How a kind's rows are made. `start` and the number of used taps come back; unused taps are zero. */
 typedef struct sm_fir_design {
-    int zeros;           /* zero crossings a side */
-    int per_zero;        /* resampy: entries of the original's table a zero crossing; 0: a plain windowed sinc */
-    double rolloff;      /* pass band, share of the lower Nyquist */
-    double beta;         /* of the Kaiser window (resampy); unused for the cosine-squared ones */
-    bool normalise;      /* each row sums to 1 (julius) */
-    bool repeats_edges;  /* beyond its ends x stays at its edge samples rather than 0 (julius) */
+    int zeros;          /* zero crossings a side */
+    int per_zero;       /* resampy: entries of the original's table a zero crossing; 0: a plain windowed sinc */
+    double rolloff;     /* pass band, share of the lower Nyquist */
+    double beta;        /* of the Kaiser window (resampy); unused for the cosine-squared ones */
+    bool normalise;     /* each row sums to 1 (julius) */
+    bool repeats_edges; /* beyond its ends x stays at its edge samples rather than 0 (julius) */
 } sm_fir_design;
 
 int sm_fir_bank_new(const sm_fir_design *design, int from_hz, int to_hz, size_t max_bytes, sm_fir_bank **out);

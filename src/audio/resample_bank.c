@@ -10,9 +10,9 @@ enum { BESSEL_TERMS = 33, LANES = 8 };
 
 typedef struct {
     sm_fir_bank bank;
-    double ratio;  /* to / from as the originals compute it */
-    double scale;  /* min(1, ratio) */
-    double reach;  /* how far a filter reaches to either side, in input samples */
+    double ratio;                /* to / from as the originals compute it */
+    double scale;                /* min(1, ratio) */
+    double reach;                /* how far a filter reaches to either side, in input samples */
     double bessel[BESSEL_TERMS]; /* 1 / (k!)^2 / I0(beta) */
     double *table;               /* resampy's half window, or NULL: entries are computed when needed */
 } fir_maker;

@@ -56,8 +56,7 @@ static int soxr_drain(sm_soxr_stream *s, const float *in, size_t frames, sm_floa
         if (err < 0)
             return err;
         out->length -= OUT_FRAMES * channels;
-        const soxr_error_t error =
-            soxr_process(s->soxr, in, frames, &took, out->data + out->length, OUT_FRAMES, &gave);
+        const soxr_error_t error = soxr_process(s->soxr, in, frames, &took, out->data + out->length, OUT_FRAMES, &gave);
         if (error)
             return sm_fail(SM_EINTERNAL, "resampling failed: %s", soxr_strerror(error));
         out->length += gave * channels;
