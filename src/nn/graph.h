@@ -1,0 +1,204 @@
+/* Inside of the graph: nodes, operator descriptors, and what passes and backends do with them. Private to the nn room.
+ *
+ * A node has one output. Its id is its place in the list; inputs come before their users. Weights, constants, inputs and
+ * states are nodes too (operators without a kernel). A value is constant when everything it depends on is: constant
+ * expressions are never computed while a graph is rewritten, only when a step asks for the numbers (constant.c), so that
+ * plans which share a pack share that work as well.
+ *
+ * `posts` are small operations that a pass has fused behind the node's own (bias is an input, not a post). They are applied
+ * to its result in order. Their operands stand in `inputs` behind the operator's own. */
+#ifndef SM_NN_GRAPH_H
+#define SM_NN_GRAPH_H
+
+#include "nn/nn.h"
+
+typedef struct nn_node nn_node;
+typedef struct nn_random nn_random;
+
+/* Attributes of every operator that has any. Cleared before it is filled, so that equal ones compare equal. */
+typedef union {
+    nn_conv_attrs conv; /* same_tf already resolved into pads, zeros into defaults */
+    nn_conv_transpose_attrs conv_transpose;
+    nn_pool_attrs pool; /* same */
+    nn_attention_attrs attention;
+    struct {
+        nn_unary_kind kind;
+        float alpha, beta;
+    } unary;
+    struct {
+        nn_binary_kind kind;
+    } binary;
+    struct {
+        bool a, b;
+    } transpose; /* matmul */
+    struct {
+        int axis;
+    } axis; /* glu, softmax, affine, concat */
+    struct {
+        int groups;
+        float eps;
+    } norm; /* batch_norm, layer_norm, rms_norm, group_norm */
+    struct {
+        nn_reduce_kind kind;
+        uint32_t axes;
+        bool keep;
+    } reduce;
+    struct {
+        int order[NN_MAX_RANK];
+    } permute;
+    struct {
+        int axis;
+        int64_t begin, end, step; /* resolved: 0 <= begin <= end <= dim, step >= 1 */
+    } slice;
+    struct {
+        nn_pad_kind kind;
+        int axis;
+        int64_t before, after;
+    } pad;
+    struct {
+        int rotated;
+    } rotary;
+} nn_attrs;
+
+/* One operand of a reference kernel: dense, C order. data NULL: an optional input that is not there. */
+typedef struct {
+    nn_type type; /* NN_F32 or NN_I32 */
+    nn_shape shape;
+    void *data; /* const but for states and the output */
+} nn_operand;
+
+typedef struct {
+    const nn_attrs *attrs;
+    const nn_operand *in;
+    int n_in;
+    nn_operand out;
+    void *scratch; /* op->scratch() bytes, 64-byte aligned */
+} nn_call;
+
+enum { NN_OP_MAX_IN = 8 }; /* of a node's own inputs; concat has any number */
+
+typedef struct nn_op {
+    const char *name;
+    int min_in,
+        max_in;       /* own inputs; the first min_in must be there, the others may be NN_NONE. max_in -1: any number */
+    uint32_t states;  /* bit i: input i must be a state, which the node changes in place */
+    bool elementwise; /* output i depends on input elements i only (after broadcasting) */
+    bool gives_state; /* the output is input 0's memory (state_write) */
+    /* Sets n->shape and n->type, makes attributes explicit. Returns 0 or sm_fail(...) with a message about the operands. */
+    int (*infer)(const nn_graph *g, nn_node *n);
+    void (*ref)(const nn_call *c);                       /* the judge: plain C, sums in double. NULL: a leaf */
+    size_t (*scratch)(const nn_call *c);                 /* of ref, bytes; NULL: none */
+    double (*macs)(const nn_graph *g, const nn_node *n); /* multiply-adds of the plain definition; NULL: 0 */
+    /* Appends the gradients of the node's inputs, given that of its output; NULL: has none. */
+    int (*gradient)(nn_graph *g, nn_id node, nn_id upstream, nn_id *inputs);
+    nn_id (*random)(nn_graph *g,
+                    nn_random *r); /* a node of random shape on random inputs, for tests; NULL for leaves */
+} nn_op;
+
+typedef enum { NN_POST_UNARY, NN_POST_AFFINE, NN_POST_BINARY } nn_post_kind;
+typedef struct {
+    nn_post_kind kind;
+    int input; /* AFFINE: inputs[input] scale, inputs[input + 1] offset; BINARY: the other operand, same shape */
+    int axis;  /* AFFINE: of the output */
+    nn_unary_kind unary;
+    float alpha, beta;
+    nn_binary_kind binary; /* NN_ADD, NN_SUB (result - other), NN_MUL, NN_MAX, NN_MIN */
+} nn_post;
+enum { NN_MAX_POSTS = 6 };
+
+struct nn_node {
+    const nn_op *op;
+    nn_attrs attrs;
+    nn_id *inputs; /* NN_NONE: not there */
+    int n_inputs;  /* with those of posts */
+    int n_own;     /* of the operator */
+    nn_post posts[NN_MAX_POSTS];
+    int n_posts;
+    nn_type type; /* NN_F32 or NN_I32 */
+    nn_shape shape;
+    const char *name;  /* inputs, states, weights; else NULL */
+    const char *scope; /* what was being built; "" when nothing was said */
+    nn_tensor tensor;  /* op const: its numbers as stored (any type, quantised); borrowed or of the graph's arena */
+    uint64_t identity; /* of a constant: equal numbers in graphs that share weights; 0: not constant */
+};
+
+typedef struct {
+    const char *name;
+    nn_id id;
+} nn_named;
+
+/* ---- operators: one file each in ops/, one row each in ops.def ---- */
+#define NN_OP(NAME) extern const nn_op nn_op_##NAME;
+#include "nn/ops/ops.def"
+#undef NN_OP
+extern const nn_op *const nn_ops[];
+size_t nn_ops_count(void);
+
+/* ---- reading ---- */
+int nn_graph_size(const nn_graph *g);
+const nn_node *nn_at(const nn_graph *g, nn_id id);                /* NULL for NN_NONE */
+const nn_node *nn_in(const nn_graph *g, const nn_node *n, int i); /* its i-th input; NULL when it is not there */
+bool nn_is(const nn_graph *g, nn_id id, const nn_op *op);         /* false for NN_NONE */
+bool nn_is_constant(const nn_graph *g, nn_id id);
+/* How often a value is used: by nodes, as an output, as a tap. A pass may swallow a value only if this is 1. */
+int nn_uses(const nn_graph *g, nn_id id);
+/* The nodes that use it, up to `max`; returns how many there are (outputs and taps not counted). */
+int nn_users(const nn_graph *g, nn_id id, nn_id *users, int max);
+size_t nn_graph_outputs(const nn_graph *g, const nn_named **out);
+size_t nn_graph_taps(const nn_graph *g, const nn_named **out);
+size_t nn_graph_inputs(const nn_graph *g, const nn_id **out); /* in the order of nn_input */
+/* "conv 'layer3/depthwise'" and "'conv1.weight' [32, 1, 3, 3]" for messages; in `out`, which is returned. */
+const char *nn_node_text(const nn_graph *g, const nn_node *n, char out[160]);
+const char *nn_operand_text(const nn_node *n, char out[256]);
+
+/* ---- writing ---- */
+sm_arena *nn_graph_arena(nn_graph *g);
+/* A node of `op`. Checks that inputs are there, infers; on failure the graph's error is set and NN_NONE comes back. */
+nn_id nn_add(nn_graph *g, const nn_op *op, const nn_attrs *attrs, const nn_id *inputs, int n);
+nn_node *nn_edit(nn_graph *g, nn_id id);                  /* for passes; valid until the next nn_add */
+void nn_replace(nn_graph *g, nn_id old_id, nn_id new_id); /* all uses of old_id become new_id's; of equal shape */
+/* Appends inputs and a post to a node; n operands (0, 1 or 2). */
+int nn_add_post(nn_graph *g, nn_id node, const nn_post *post, const nn_id *operands, int n);
+/* A copy for passes to change; the stored tensors of const nodes are copied unless they belong to a source. */
+int nn_graph_clone(const nn_graph *g, nn_graph **out);
+/* Removes what nothing needs, and puts inputs before users again, keeping the order otherwise. All ids change. */
+int nn_graph_tidy(nn_graph *g);
+void nn_graph_drop_taps(nn_graph *g);
+
+/* ---- shapes ---- */
+int nn_axis(int axis, int rank);                                       /* negative from the end; -1: outside */
+int nn_broadcast(const nn_shape *a, const nn_shape *b, nn_shape *out); /* numpy's rule; 0, or -1 */
+void nn_strides(const nn_shape *s, int64_t stride[NN_MAX_RANK]);       /* of C order */
+/* Strides of s read as if broadcast to `to` (aligned at the end, 0 where repeated). */
+void nn_broadcast_strides(const nn_shape *s, const nn_shape *to, int64_t stride[NN_MAX_RANK]);
+int64_t nn_product(const nn_shape *s, int from, int to); /* of dims from..to-1 */
+
+/* ---- numbers of a constant expression (constant.c) ---- */
+/* Computes node `id` (nn_is_constant) into *out: f32 or i32, C order, made with sm_alloc_aligned when *owned comes back
+ * non-NULL (sm_free it), else borrowed from where the weights are. SM_ENOMEM, SM_EUNSUPPORTED. */
+int nn_constant(const nn_graph *g, nn_id id, nn_tensor *out, void **owned);
+/* The single number of a constant of one element; false if it is none (or no memory). */
+bool nn_constant_scalar(const nn_graph *g, nn_id id, double *out);
+
+/* ---- what reference kernels share ---- */
+double nn_unary_value(nn_unary_kind kind, double x, double alpha, double beta);
+double nn_binary_value(nn_binary_kind kind, double a, double b);
+/* Applies a node's posts to out in place: in[] are the operands of the whole node. */
+void nn_apply_posts(const nn_post *posts, int n, const nn_operand *in, nn_operand out);
+
+/* ---- random graphs for tests ---- */
+enum { NN_RANDOM_INPUTS = 16 };
+struct nn_random {
+    uint64_t state; /* seed */
+    int n;          /* inputs made so far, each with the range its numbers must come from */
+    struct {
+        double low, high;
+    } range[NN_RANDOM_INPUTS];
+};
+int nn_random_int(nn_random *r, int low, int high); /* low..high, both possible */
+float nn_random_float(nn_random *r, double low, double high);
+nn_id nn_random_input(nn_graph *g, nn_random *r, nn_shape shape, double low, double high);
+nn_id nn_random_ids(nn_graph *g, nn_random *r, nn_shape shape, int low, int high); /* i32 input */
+nn_id nn_random_weight(nn_graph *g, nn_random *r, nn_shape shape, double low, double high);
+
+#endif
