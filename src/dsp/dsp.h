@@ -10,38 +10,77 @@
 
 #include "audio/audio.h"
 
-enum { DSP_RATE = 44100 }; /* mono rate at which our own analysis works, so that answers do not depend on a file's rate */
+enum {
+    DSP_RATE = 44100
+}; /* mono rate at which our own analysis works, so that answers do not depend on a file's rate */
 
 /* ---- STFT (stft.c) ----  Real FFT of even length; window applied by the caller's choice. */
 typedef struct dsp_fft dsp_fft;
 int dsp_fft_new(int n, dsp_fft **out);
 void dsp_fft_free(dsp_fft *f);
-void dsp_fft_forward(dsp_fft *f, const float *x, float *re_im);  /* n samples -> n/2+1 pairs */
-void dsp_fft_inverse(dsp_fft *f, const float *re_im, float *x);  /* scaled by 1/n: inverse(forward(x)) = x */
+void dsp_fft_forward(dsp_fft *f, const float *x, float *re_im); /* n samples -> n/2+1 pairs */
+void dsp_fft_inverse(dsp_fft *f, const float *re_im, float *x); /* scaled by 1/n: inverse(forward(x)) = x */
 typedef enum { DSP_WINDOW_HANN_PERIODIC, DSP_WINDOW_HANN_SYMMETRIC, DSP_WINDOW_BLACKMAN_HARRIS } dsp_window_kind;
 void dsp_window(dsp_window_kind kind, int n, float *out);
+void dsp_power(const float *re_im, int bins, float *out); /* squared magnitudes */
+void dsp_magnitude(const float *re_im, int bins, float *out);
 
-/* ---- mel front ends of the models (mel.c): one row of a table each ---- */
+/* ---- plain frames (frames.c): what CREPE's front end wants, at the rate that it is given ----
+ * Frames of `frame` samples every `hop` (also hop > frame); centred: frame t has its middle at sample t * hop, zeros outside the
+ * signal. Incomplete frames at the end are dropped. */
+typedef enum {
+    DSP_FRAME_AS_IT_IS,
+    DSP_FRAME_CREPE,     /* mean 0, population deviation 1 (at least 1e-8 is divided by) */
+    DSP_FRAME_TORCHCREPE /* mean 0, sample deviation 1 (at least 1e-10) */
+} dsp_frame_norm;
+typedef struct dsp_frames dsp_frames;
+int dsp_frames_new(int frame, int hop, bool centred, dsp_frame_norm norm, dsp_frames **out);
+int dsp_frames_push(dsp_frames *f, const float *mono, size_t n,
+                    sm_floats *frames);                  /* appends [frames][frame] that are whole */
+int dsp_frames_finish(dsp_frames *f, sm_floats *frames); /* the rest; f is then as new */
+void dsp_frames_free(dsp_frames *f);
+int64_t dsp_frames_count(int frame, int hop, bool centred, int64_t n);            /* of n samples in all */
+void dsp_frame_normalise(const float *x, int n, dsp_frame_norm norm, float *out); /* one frame; out may be x */
+
+/* ---- mel front ends of the models (mel.c): one row of a table each ----
+ * A front end that is not in the table (an OpenL3 variant) is a spec that the model fills itself. */
+enum { DSP_MEL_HTK, DSP_MEL_SLANEY }; /* mel_scale */
+enum {
+    DSP_FILTER_LINEAR_IN_HZ,
+    DSP_FILTER_LINEAR_IN_MEL
+};                                             /* filter_shape: the unit in which a triangle's sides are straight */
+enum { DSP_FILTER_PEAK_1, DSP_FILTER_AREA_1 }; /* filter_norm: height 1, or divided by half the width in Hz */
+enum { DSP_SPECTRUM_MAGNITUDE, DSP_SPECTRUM_POWER }; /* spectrum */
+enum { DSP_LOG_NONE, DSP_LOG_E, DSP_LOG_10 };        /* log_kind: log(log_scale * x + log_offset) */
+enum {
+    DSP_FRAMING_CENTRED, /* Essentia: from -(frame+1)/2 until a frame's middle has left the signal; `dsp_mel_frames` */
+    DSP_FRAMING_PATCHES  /* YAMNet: from 0; zeros at the end up to patch_samples + a whole number of patch_hop */
+};
 typedef struct {
-    const char *name;           /* "yamnet", "musicnn", "vggish", "tempocnn" */
-    int rate_hz, frame, hop, fft, bands;
-    /* the rest (bounds, scale, norm, log, framing) is private to the table's definition; owner refines */
-    double f_min, f_max;
+    const char *name;        /* "yamnet", "musicnn", "vggish", "tempocnn" */
+    int rate_hz, frame, hop; /* Hz, samples, samples */
+    int fft, bands;          /* length of the DFT (frame, then zeros), mel bands */
+    double f_min, f_max;     /* Hz, outer edges of the first and the last filter */
     int mel_scale, filter_shape, filter_norm, spectrum, log_kind, framing;
     double log_offset, log_scale;
     dsp_window_kind window;
+    int patch_samples,
+        patch_hop; /* for DSP_FRAMING_PATCHES; YAMNet's hop is 7680 (48 frames) unless the user chose another */
 } dsp_mel_spec;
 const dsp_mel_spec *dsp_mel_find(const char *name); /* NULL: unknown */
 typedef struct dsp_mel dsp_mel;
-int dsp_mel_new(const dsp_mel_spec *spec, dsp_mel **out);
-int dsp_mel_push(dsp_mel *m, const float *mono, size_t n, sm_floats *frames); /* appends [frames][bands] that are final */
-int dsp_mel_finish(dsp_mel *m, sm_floats *frames);                            /* the original's end padding */
+int dsp_mel_new(const dsp_mel_spec *spec,
+                dsp_mel **out); /* spec is copied; SM_EUSAGE: sizes that do not fit together */
+int dsp_mel_push(dsp_mel *m, const float *mono, size_t n,
+                 sm_floats *frames);               /* appends [frames][bands] that are final */
+int dsp_mel_finish(dsp_mel *m, sm_floats *frames); /* the original's end padding; m is then as new, for another sound */
 void dsp_mel_free(dsp_mel *m);
+int64_t dsp_mel_frames(const dsp_mel_spec *spec, int64_t n); /* frames that n samples give in all, finish included */
 
 /* ---- results ---- */
 typedef struct {
     double loudness_lufs, loudness_range_lu, true_peak_dbtp, sample_peak_dbfs, rms_dbfs; /* NAN: silence or too short */
-    double dynamic_range_db;  /* defined in docs */
+    double dynamic_range_db;                                                             /* defined in docs */
     double dc_offset, silence_ratio, start_time_s, duration_effective_s;
     int64_t clipped_samples;
 } dsp_levels;
@@ -51,18 +90,18 @@ typedef struct {
     size_t n_candidates;
     struct {
         double bpm, weight;
-    } candidates[4];        /* best first; [0] is bpm; the second is the best other octave */
+    } candidates[4]; /* best first; [0] is bpm; the second is the best other octave */
     bool stable;
-    double beats_in_file;   /* duration * bpm / 60 */
-    double phase_s;         /* time of the first beat */
-    const char *method;     /* "loop length", "onsets", "acid", ... what decided */
+    double beats_in_file;                /* duration * bpm / 60 */
+    double phase_s;                      /* time of the first beat */
+    const char *method;                  /* "loop length", "onsets", "acid", ... what decided */
     double bpm_from_name, bpm_from_acid; /* NAN: none */
     size_t n_beats;
-    double *beat_times_s;   /* owned by the result */
+    double *beat_times_s; /* owned by the result */
 } dsp_tempo;
 
 typedef struct {
-    int tonic;              /* 0 = C .. 11 = B; -1: atonal or unknown */
+    int tonic; /* 0 = C .. 11 = B; -1: atonal or unknown */
     bool minor;
     double confidence, strength, tuning_hz;
     int second_tonic;
@@ -71,7 +110,7 @@ typedef struct {
 
 typedef struct {
     double pitch_hz, pitch_min_hz, pitch_max_hz, confidence, salience; /* NAN: unpitched */
-    int note_midi;          /* -1: none */
+    int note_midi;                                                     /* -1: none */
     double note_cents;
 } dsp_pitch;
 
@@ -81,11 +120,12 @@ typedef struct {
     double kind_confidence;
     bool loopable, single_event, reverberant;
     double log_attack_time, attack_s, decay_s, temporal_centroid_s;
-    double spectral_centroid_hz, spectral_rolloff_hz, spectral_flatness, spectral_entropy, zero_crossing_rate, spectral_spread_hz;
+    double spectral_centroid_hz, spectral_rolloff_hz, spectral_flatness, spectral_entropy, zero_crossing_rate,
+        spectral_spread_hz;
     double brightness, hardness, depth, roughness, boominess, warmth, sharpness; /* 0..100 */
     double energy;                                                               /* 0..10 */
     size_t n_onsets;
-    double *onset_times_s;  /* owned by the result */
+    double *onset_times_s; /* owned by the result */
 } dsp_timbre;
 
 typedef struct {
@@ -100,14 +140,14 @@ void dsp_result_free(dsp_result *r);
 
 /* What is known about the sound besides the audio. */
 typedef struct {
-    const char *file_name;     /* for "128bpm", "Am"; or NULL */
-    double acid_tempo;         /* 0: none */
-    int acid_beats;            /* 0: none */
+    const char *file_name; /* for "128bpm", "Am"; or NULL */
+    double acid_tempo;     /* 0: none */
+    int acid_beats;        /* 0: none */
     bool acid_one_shot, has_loop_points;
 } dsp_evidence;
 
 typedef struct {
-    double bpm_min, bpm_max;   /* 0: defaults 40..240 */
+    double bpm_min, bpm_max;                /* 0: defaults 40..240 */
     bool levels, tempo, key, pitch, timbre; /* what to compute */
 } dsp_options;
 extern const dsp_options dsp_options_all;
@@ -132,7 +172,8 @@ int dsp_key_finish(dsp_key_state *k, dsp_key *out);
 void dsp_key_free(dsp_key_state *k);
 
 /* YIN-family frame pitch: times every hop, Hz (0: unvoiced) and confidence. Used by `samplemind pitch --model yin`. */
-int dsp_yin_track(const float *mono, size_t n, int rate_hz, double f_min, double f_max, int hop, sm_floats *hz, sm_floats *confidence);
+int dsp_yin_track(const float *mono, size_t n, int rate_hz, double f_min, double f_max, int hop, sm_floats *hz,
+                  sm_floats *confidence);
 
 /* Names. notation: "musical" ("F# minor"), "camelot" ("11A"), "openkey" ("4m"). */
 const char *dsp_key_text(const dsp_key *k, const char *notation, char out[16]);
@@ -144,8 +185,8 @@ typedef struct {
     const char *name, *alias; /* "loudness_lufs", "loudness" or NULL */
     const char *unit;         /* "LUFS", "Hz", "s", "0..1", "0..100" */
     dsp_field_type type;
-    double low, high;         /* range; NAN: open */
-    const char *group;        /* "level", "tempo", "key", "pitch", "envelope", "spectrum", "timbre" */
+    double low, high;  /* range; NAN: open */
+    const char *group; /* "level", "tempo", "key", "pitch", "envelope", "spectrum", "timbre" */
     const char *sentence;
     /* Writes the value as JSON (null when it does not apply). */
     void (*write)(const dsp_result *r, sm_json *j);

@@ -1,0 +1,237 @@
+/* Log-mel front ends: cut, window, DFT, mel filters, logarithm. What differs between models is one row of the table. */
+#include <string.h>
+
+#include "dsp/framer.h"
+
+/* clang-format off */
+static const dsp_mel_spec specs[] = {
+    /* AudioSet YAMNet, features.py; checked against its goldens */
+    { .name = "yamnet", .rate_hz = 16000, .frame = 400, .hop = 160, .fft = 512, .bands = 64, .f_min = 125, .f_max = 7500,
+      .mel_scale = DSP_MEL_HTK, .filter_shape = DSP_FILTER_LINEAR_IN_MEL, .filter_norm = DSP_FILTER_PEAK_1,
+      .spectrum = DSP_SPECTRUM_MAGNITUDE, .log_kind = DSP_LOG_E, .log_scale = 1, .log_offset = 0.001,
+      .window = DSP_WINDOW_HANN_PERIODIC, .framing = DSP_FRAMING_PATCHES, .patch_samples = 15600, .patch_hop = 7680 },
+    /* Essentia TensorflowInputMusiCNN, also for Discogs-EffNet and MAEST */
+    { .name = "musicnn", .rate_hz = 16000, .frame = 512, .hop = 256, .fft = 512, .bands = 96, .f_min = 0, .f_max = 8000,
+      .mel_scale = DSP_MEL_SLANEY, .filter_shape = DSP_FILTER_LINEAR_IN_HZ, .filter_norm = DSP_FILTER_AREA_1,
+      .spectrum = DSP_SPECTRUM_POWER, .log_kind = DSP_LOG_10, .log_scale = 10000, .log_offset = 1,
+      .window = DSP_WINDOW_HANN_SYMMETRIC, .framing = DSP_FRAMING_CENTRED },
+    /* Essentia TensorflowInputVGGish */
+    { .name = "vggish", .rate_hz = 16000, .frame = 400, .hop = 160, .fft = 512, .bands = 64, .f_min = 125, .f_max = 7500,
+      .mel_scale = DSP_MEL_HTK, .filter_shape = DSP_FILTER_LINEAR_IN_MEL, .filter_norm = DSP_FILTER_PEAK_1,
+      .spectrum = DSP_SPECTRUM_MAGNITUDE, .log_kind = DSP_LOG_E, .log_scale = 1, .log_offset = 0.01,
+      .window = DSP_WINDOW_HANN_SYMMETRIC, .framing = DSP_FRAMING_CENTRED },
+    /* Essentia TensorflowInputTempoCNN; patches are standardised by the model */
+    { .name = "tempocnn", .rate_hz = 11025, .frame = 1024, .hop = 512, .fft = 1024, .bands = 40, .f_min = 20, .f_max = 5000,
+      .mel_scale = DSP_MEL_SLANEY, .filter_shape = DSP_FILTER_LINEAR_IN_HZ, .filter_norm = DSP_FILTER_AREA_1,
+      .spectrum = DSP_SPECTRUM_MAGNITUDE, .log_kind = DSP_LOG_NONE,
+      .window = DSP_WINDOW_HANN_SYMMETRIC, .framing = DSP_FRAMING_CENTRED },
+};
+/* clang-format on */
+
+const dsp_mel_spec *dsp_mel_find(const char *name)
+{
+    for (size_t i = 0; i < SM_LENGTH(specs); i++)
+        if (strcmp(specs[i].name, name) == 0)
+            return &specs[i];
+    return NULL;
+}
+
+/* A filter has few neighbours that are not zero: only these are kept. */
+typedef struct {
+    int first, count;
+    const float *weights;
+} mel_filter;
+
+struct dsp_mel {
+    dsp_mel_spec spec;
+    framer framer;
+    dsp_fft *fft;
+    sm_arena *arena; /* all that follows */
+    mel_filter *filters;
+    int bins;        /* of the spectrum that any filter sees, from 0 */
+    float *window;   /* [frame] */
+    float *samples;  /* [fft], zeros after the frame */
+    float *re_im;    /* [fft/2+1][2] */
+    float *spectrum; /* [fft/2+1] */
+    sm_floats *out;  /* of the push in hand */
+};
+
+/* ---- filters, in double ---- */
+
+static double mel_of_hz(int scale, double hz)
+{
+    if (scale == DSP_MEL_HTK)
+        return 2595 * log10(1 + hz / 700);
+    return hz < 1000 ? 3 * hz / 200 : 15 + log(hz / 1000) / (log(6.4) / 27);
+}
+
+static double hz_of_mel(int scale, double mel)
+{
+    if (scale == DSP_MEL_HTK)
+        return 700 * (pow(10, mel / 2595) - 1);
+    return mel < 15 ? 200 * mel / 3 : 1000 * exp((mel - 15) * (log(6.4) / 27));
+}
+
+/* Weight of the triangle over edges e[0..2] at x, in whatever unit the triangle is linear. */
+static double triangle(const double e[3], double x)
+{
+    return SM_MAX(0, SM_MIN((x - e[0]) / (e[1] - e[0]), (e[2] - x) / (e[2] - e[1])));
+}
+
+/* row[k]: the weight of bin k in one band. */
+static void band_weights(const dsp_mel_spec *s, int band, double *row, int bins)
+{
+    const double low = mel_of_hz(s->mel_scale, s->f_min), high = mel_of_hz(s->mel_scale, s->f_max);
+    double mel[3], hz[3];
+    for (int i = 0; i < 3; i++) {
+        mel[i] = low + (high - low) * (band + i) / (s->bands + 1);
+        hz[i] = hz_of_mel(s->mel_scale, mel[i]);
+    }
+    const double scale = s->filter_norm == DSP_FILTER_AREA_1 ? 2 / (hz[2] - hz[0]) : 1;
+    for (int k = 0; k < bins; k++) {
+        const double f = (double)k * s->rate_hz / s->fft;
+        row[k] = scale * (s->filter_shape == DSP_FILTER_LINEAR_IN_MEL ? triangle(mel, mel_of_hz(s->mel_scale, f))
+                                                                      : triangle(hz, f));
+    }
+}
+
+static int filters_new(dsp_mel *m, double *row)
+{
+    const int bins = m->spec.fft / 2 + 1;
+    for (int b = 0; b < m->spec.bands; b++) {
+        band_weights(&m->spec, b, row, bins);
+        int first = 0, end = bins;
+        while (first < end && row[first] == 0)
+            first++;
+        while (end > first && row[end - 1] == 0)
+            end--;
+        float *weights = sm_arena_get(m->arena, (size_t)(end - first), sizeof *weights, sizeof *weights);
+        if (!weights)
+            return SM_ENOMEM;
+        for (int k = first; k < end; k++)
+            weights[k - first] = (float)row[k];
+        m->filters[b] = (mel_filter){ first, end - first, weights };
+        m->bins = SM_MAX(m->bins, end);
+    }
+    return 0;
+}
+
+/* ---- life ---- */
+
+static bool spec_valid(const dsp_mel_spec *s)
+{
+    return s->frame >= 2 && s->hop >= 1 && s->frame <= s->fft && s->fft <= 1 << 20 && s->bands >= 1 &&
+           s->bands <= 4096 && s->f_min >= 0 && s->f_min < s->f_max && s->f_max <= s->rate_hz / 2.0 &&
+           (s->framing != DSP_FRAMING_PATCHES || (s->patch_samples >= s->frame && s->patch_hop >= 1));
+}
+
+int dsp_mel_new(const dsp_mel_spec *spec, dsp_mel **out)
+{
+    *out = NULL;
+    if (!spec || !spec_valid(spec))
+        return sm_fail(SM_EUSAGE, "mel front end '%s' has sizes that do not fit together", spec ? spec->name : "");
+    dsp_mel *m = sm_alloc_zero(1, sizeof *m);
+    if (!m)
+        return SM_ENOMEM;
+    m->spec = *spec;
+    framer_init(&m->framer, spec->frame, spec->hop, spec->framing == DSP_FRAMING_CENTRED ? (spec->frame + 1) / 2 : 0);
+
+    const size_t n = (size_t)spec->fft;
+    int err = dsp_fft_new(spec->fft, &m->fft);
+    double *row = sm_alloc(n, sizeof *row);
+    m->arena = sm_arena_new();
+    if (err == 0 && (!row || !m->arena))
+        err = SM_ENOMEM;
+    if (err == 0) {
+        m->filters = sm_arena_zero(m->arena, (size_t)spec->bands, sizeof *m->filters);
+        m->window = sm_arena_zero(m->arena, (size_t)spec->frame, sizeof *m->window);
+        m->samples = sm_arena_zero(m->arena, n, sizeof *m->samples);
+        m->re_im = sm_arena_zero(m->arena, n + 2, sizeof *m->re_im);
+        m->spectrum = sm_arena_zero(m->arena, n / 2 + 1, sizeof *m->spectrum);
+        if (!m->filters || !m->window || !m->samples || !m->re_im || !m->spectrum)
+            err = SM_ENOMEM;
+    }
+    if (err == 0)
+        err = filters_new(m, row);
+    sm_free(row);
+    if (err < 0) {
+        dsp_mel_free(m);
+        return err;
+    }
+    dsp_window(spec->window, spec->frame, m->window);
+    *out = m;
+    return 0;
+}
+
+void dsp_mel_free(dsp_mel *m)
+{
+    if (!m)
+        return;
+    framer_free(&m->framer);
+    dsp_fft_free(m->fft);
+    sm_arena_free(m->arena);
+    sm_free(m);
+}
+
+/* ---- frames ---- */
+
+static void log_bands(const dsp_mel_spec *s, float *x)
+{
+    if (s->log_kind == DSP_LOG_NONE)
+        return;
+    const float scale = (float)s->log_scale, offset = (float)s->log_offset;
+    const float unit = s->log_kind == DSP_LOG_10 ? (float)M_LOG10E : 1.0f;
+    for (int b = 0; b < s->bands; b++)
+        x[b] = unit * logf(scale * x[b] + offset);
+}
+
+static int mel_frame(void *user, const float *samples)
+{
+    dsp_mel *m = user;
+    const dsp_mel_spec *s = &m->spec;
+    if (sm_floats_add(m->out, NULL, (size_t)s->bands) < 0)
+        return SM_ENOMEM;
+    float *out = m->out->data + m->out->length - s->bands;
+
+    for (int i = 0; i < s->frame; i++)
+        m->samples[i] = samples[i] * m->window[i];
+    dsp_fft_forward(m->fft, m->samples, m->re_im);
+    (s->spectrum == DSP_SPECTRUM_POWER ? dsp_power : dsp_magnitude)(m->re_im, m->bins, m->spectrum);
+    for (int b = 0; b < s->bands; b++) {
+        const mel_filter *f = &m->filters[b];
+        const float *x = m->spectrum + f->first;
+        float sum = 0;
+        for (int k = 0; k < f->count; k++)
+            sum += x[k] * f->weights[k];
+        out[b] = sum;
+    }
+    log_bands(s, out);
+    return 0;
+}
+
+int64_t dsp_mel_frames(const dsp_mel_spec *s, int64_t n)
+{
+    n = SM_MAX(n, 0);
+    if (s->framing == DSP_FRAMING_PATCHES) {
+        const int64_t hops = n <= s->patch_samples ? 0 : (n - s->patch_samples + s->patch_hop - 1) / s->patch_hop;
+        return 1 + (s->patch_samples + hops * s->patch_hop - s->frame) / s->hop;
+    }
+    /* Frame i starts at i * hop - lead. The first that reaches past the end (start + frame > n) and has its middle there
+     * too (start + frame/2 >= n, which implies it) is the last; so is the last that starts before the end. */
+    const int64_t lead = (s->frame + 1) / 2, reach = n - s->frame / 2;
+    const int64_t past = SM_MAX(0, reach + lead + s->hop - 1) / s->hop; /* smallest i with both */
+    const int64_t inside = SM_MAX(0, n - 1 + lead) / s->hop;            /* largest i with start < n */
+    return 1 + SM_MIN(past, inside);
+}
+
+int dsp_mel_push(dsp_mel *m, const float *mono, size_t n, sm_floats *frames)
+{
+    m->out = frames;
+    return framer_push(&m->framer, mono, n, mel_frame, m);
+}
+
+int dsp_mel_finish(dsp_mel *m, sm_floats *frames)
+{
+    m->out = frames;
+    return framer_finish(&m->framer, dsp_mel_frames(&m->spec, m->framer.received), mel_frame, m);
+}
