@@ -189,15 +189,17 @@ static void shorten_exponent(char *text)
 /* Tries numbers of digits until one reads back; `most` always does. `reads_back` compares at the type's precision. */
 static void format_shortest(double value, int least, int most, bool (*reads_back)(const char *, double), char out[32])
 {
+    char text[32] = "";
     locale_t c, old = c_locale_enter(&c);
 
     for (int digits = least; digits <= most; digits++) {
-        snprintf(out, 32, "%.*g", digits, value);
-        if (reads_back(out, value))
+        snprintf(text, sizeof text, "%.*g", digits, value);
+        if (reads_back(text, value))
             break;
     }
     c_locale_leave(c, old);
-    shorten_exponent(out);
+    shorten_exponent(text);
+    memcpy(out, text, sizeof text);
 }
 
 static bool reads_back_f32(const char *text, double value)

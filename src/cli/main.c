@@ -1,10 +1,8 @@
-/* The program: finds the command in the table and runs it. */
-#include <stdio.h>
+/* The program. */
+#include "cli/command.h"
 
-#include "samplemind.h"
-
-int main(void)
+int main(int argc, char **argv)
 {
-    printf("samplemind %s\n", sm_version());
-    return 0;
+    sm_cancel_install();
+    return sm_cli_main(argc, argv, stdout, stderr);
 }
