@@ -17,9 +17,10 @@ typedef bool (*sm_weights_rule)(const char *name, const nn_shape *shape, double 
 int sm_weights_generated(uint64_t seed, sm_weights_rule rule, sm_weights **out);
 void sm_weights_close(sm_weights *w);
 
-const char *sm_weights_label(const sm_weights *w);    /* path, or "generated:SEED" */
-const char *sm_weights_format(const sm_weights *w);   /* "safetensors", "pytorch", "keras-h5", "tf-pb", "onnx", "tflite", "tfjs", "generated" */
-size_t sm_weights_count(const sm_weights *w);         /* 0 for generated */
+const char *sm_weights_label(const sm_weights *w); /* path, or "generated:SEED" */
+const char *sm_weights_format(
+    const sm_weights *w); /* "safetensors", "pytorch", "keras-h5", "tf-pb", "onnx", "tflite", "tfjs", "generated" */
+size_t sm_weights_count(const sm_weights *w); /* 0 for generated */
 const char *sm_weights_name(const sm_weights *w, size_t i);
 /* i-th tensor as stored (borrowed; may be computed at first use). */
 int sm_weights_at(sm_weights *w, size_t i, nn_tensor *out);
@@ -29,11 +30,30 @@ int sm_weights_get(sm_weights *w, const char *name, const nn_shape *expected, nn
 /* Same, converted to dense f32 (dequantised); borrowed, made once. */
 int sm_weights_get_f32(sm_weights *w, const char *name, const nn_shape *expected, nn_tensor *out);
 nn_source sm_weights_source(sm_weights *w); /* nn's look-up over sm_weights_get_f32 */
-/* Free-form metadata: safetensors __metadata__, Keras "model_config", "keras_version", tflite description ... NULL: none. */
+/* Free-form metadata by key, NULL: none. What there is:
+ *   safetensors  the strings of __metadata__
+ *   keras-h5     attributes of the root ("model_config", "keras_version", "layer_names") and of groups ("weight_names:conv1"):
+ *                one string as it is, anything else as JSON
+ *   pytorch      every value that is no tensor, as JSON text, by its dotted path: "kwargs.channels" = 48, "kwargs" = {...},
+ *                a class is a string "\"demucs.htdemucs.HTDemucs\"", a fraction {"_type":"fraction","numerator":39,"denominator":5}
+ *   onnx         "producer_name", "producer_version", "domain", "doc_string", "graph", and the model's metadata_props
+ *   tflite       "description"
+ *   tfjs         "format", "generatedBy", "convertedBy", "userDefinedMetadata" (JSON), "signature" (JSON) */
 const char *sm_weights_meta(const sm_weights *w, const char *key);
+size_t sm_weights_meta_count(const sm_weights *w);
+const char *sm_weights_meta_key(const sm_weights *w, size_t i);
 
 /* ---- the graph inside ONNX, frozen pb, tfjs and tflite files ---- */
-typedef enum { SM_ATTR_INT, SM_ATTR_FLOAT, SM_ATTR_STRING, SM_ATTR_INTS, SM_ATTR_FLOATS, SM_ATTR_TENSOR, SM_ATTR_TYPE, SM_ATTR_STRINGS } sm_attr_kind;
+typedef enum {
+    SM_ATTR_INT,
+    SM_ATTR_FLOAT,
+    SM_ATTR_STRING,
+    SM_ATTR_INTS,
+    SM_ATTR_FLOATS,
+    SM_ATTR_TENSOR,
+    SM_ATTR_TYPE,
+    SM_ATTR_STRINGS
+} sm_attr_kind;
 typedef struct {
     const char *name; /* "strides" */
     sm_attr_kind kind;
@@ -49,7 +69,8 @@ typedef struct {
 typedef struct {
     const char *name, *op; /* "conv2d/Conv2D", "Conv2D" */
     size_t n_inputs, n_outputs, n_attrs;
-    const char *const *inputs;  /* value names; "" or NULL: an optional input that is absent. TF "^x" control inputs are left out,
+    const char *const
+        *inputs; /* value names; "" or NULL: an optional input that is absent. TF "^x" control inputs are left out,
                                  * "x:0" is written "x" */
     const char *const *outputs; /* value names */
     const sm_foreign_attr *attrs;
@@ -70,11 +91,13 @@ typedef struct {
 const sm_foreign_graph *sm_weights_graph(const sm_weights *w);
 const sm_foreign_attr *sm_foreign_attr_find(const sm_foreign_node *n, const char *name); /* NULL: absent */
 
-/* ---- safetensors out: tensors are appended, the file appears when whole ---- */
+/* ---- safetensors out: tensors are appended, the file appears when whole. Integers with a scale (nn_tensor.scale) are kept:
+ * "NAME@scale" F32 and "NAME@zero" I32 stand beside NAME, the metadata "NAME@axis" says which axis; our reader joins them. ---- */
 typedef struct sm_safetensors_writer sm_safetensors_writer;
 int sm_safetensors_writer_open(const char *path, sm_safetensors_writer **out);
 int sm_safetensors_writer_meta(sm_safetensors_writer *w, const char *key, const char *value);
-int sm_safetensors_writer_add(sm_safetensors_writer *w, const char *name, const nn_tensor *t); /* data copied or written at once */
+int sm_safetensors_writer_add(sm_safetensors_writer *w, const char *name,
+                              const nn_tensor *t);          /* data copied or written at once */
 int sm_safetensors_writer_commit(sm_safetensors_writer *w); /* frees w, also on failure */
 void sm_safetensors_writer_abandon(sm_safetensors_writer *w);
 
