@@ -115,22 +115,21 @@ static void a_loop_of_mark_and_back_settles(void **state)
     sm_arena_free(a);
 }
 
+#ifdef WITH_ASAN
 static void what_was_given_back_is_poisoned(void **state)
 {
-    (void)state;
-#ifdef WITH_ASAN
     sm_arena *a = sm_arena_new();
     const size_t mark = sm_arena_mark(a);
     char *p = sm_arena_get(a, 40, 1, 8);
+    (void)state;
+
     assert_null(__asan_region_is_poisoned(p, 40));
     assert_true(__asan_address_is_poisoned(p + 40));
     sm_arena_back(a, mark);
     assert_true(__asan_address_is_poisoned(p));
     sm_arena_free(a);
-#else
-    test_skip("only AddressSanitizer knows (make SAN=address,undefined check)");
-#endif
 }
+#endif
 
 static int use_arena(void *user)
 {
@@ -151,13 +150,18 @@ static void any_allocation_of_an_arena_may_fail(void **state)
     sm_arena_free(NULL);
     test_every_allocation_may_fail(use_arena, NULL);
 }
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pieces_do_not_overlap_and_are_aligned), cmocka_unit_test(large_pieces_fit),
         cmocka_unit_test(sizes_that_overflow_are_refused),       cmocka_unit_test(strings_are_copied_and_formatted),
         cmocka_unit_test(going_back_gives_the_place_again),      cmocka_unit_test(a_loop_of_mark_and_back_settles),
-        cmocka_unit_test(what_was_given_back_is_poisoned),       cmocka_unit_test(any_allocation_of_an_arena_may_fail),
+
+#ifdef WITH_ASAN
+        cmocka_unit_test(what_was_given_back_is_poisoned),
+#endif
+        cmocka_unit_test(any_allocation_of_an_arena_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

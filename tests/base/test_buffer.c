@@ -53,6 +53,7 @@ static void a_failure_stays_and_nothing_more_is_added(void **state)
     assert_true(b.failed);
     sm_buffer_free(&b);
 }
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {

@@ -82,6 +82,7 @@ static void every_code_has_a_name(void **state)
     assert_string_equal(sm_code_name(SM_EINTERNAL - 1), "?");
     assert_string_equal(sm_code_name(1), "?");
 }
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {

@@ -185,6 +185,7 @@ static void any_allocation_of_reading_may_fail(void **state)
     test_write_file(((place *)*state)->path, "abc", 3);
     test_every_allocation_may_fail(use_files, *state);
 }
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {

@@ -111,6 +111,7 @@ static void any_allocation_of_a_hash_may_fail(void **state)
     sm_hasher_free(NULL);
     test_every_allocation_may_fail(hash_this_file, NULL);
 }
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {

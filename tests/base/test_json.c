@@ -164,6 +164,7 @@ static void any_allocation_of_json_may_fail(void **state)
     (void)state;
     test_every_allocation_may_fail(write_json, NULL);
 }
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {

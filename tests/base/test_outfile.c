@@ -189,6 +189,7 @@ static void any_allocation_of_writing_may_fail(void **state)
     test_every_allocation_may_fail(write_one, *state);
     assert_int_equal(files_in(p->folder), 1);
 }
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {

@@ -148,6 +148,7 @@ static void this_machine_has_a_processor(void **state)
     (void)state;
     assert_in_range(sm_cpu_count(), 1, sysconf(_SC_NPROCESSORS_CONF));
 }
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {

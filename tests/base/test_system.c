@@ -55,6 +55,7 @@ static void the_version_is_three_numbers(void **state)
     assert_int_equal(sscanf(sm_version(), "%d.%d.%d%n", &a, &b, &c, &end), 3);
     assert_int_equal(end, strlen(sm_version()));
 }
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {

@@ -233,6 +233,7 @@ static void strings_are_sorted_by_bytes(void **state)
     sm_strings_sort(&list);
     assert_int_equal(list.length, 0);
 }
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
