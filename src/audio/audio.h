@@ -16,17 +16,18 @@ void sm_floats_free(sm_floats *f);
 /* ---- reading ---- */
 typedef struct {
     int rate_hz, channels;
-    int64_t frames;          /* as the header says; -1: unknown before the end */
-    char container[16];      /* "wav", "aiff", "caf", "flac", "mp3", "ogg", "m4a", "w64", "rf64" */
-    char codec[24];          /* "pcm_s16", "pcm_f32", "vorbis", "opus", "aac", "alac", "mp3", "flac" */
-    int bit_depth;           /* 0: lossy */
-    int64_t bitrate_bps;     /* mean; 0: unknown */
+    int64_t frames;      /* as the header says; -1: unknown before the end */
+    char container[16];  /* "wav", "aiff", "caf", "flac", "mp3", "ogg", "m4a", "w64", "rf64" */
+    char codec[24];      /* "pcm_s16", "pcm_f32", "vorbis", "opus", "aac", "alac", "mp3", "flac" */
+    int bit_depth;       /* 0: lossy */
+    int64_t bitrate_bps; /* mean; 0: unknown */
     int64_t file_bytes;
     double mtime_s;
 } sm_audio_info;
 
 typedef struct {
-    char *key, *value; /* "title", "artist", "genre", "comment", "bpm", "initialkey", "software" ... lower case; value UTF-8 */
+    char *key,
+        *value; /* "title", "artist", "genre", "comment", "bpm", "initialkey", "software" ... lower case; value UTF-8 */
 } sm_audio_tag;
 typedef struct {
     uint32_t start, end; /* frames, end exclusive */
@@ -55,10 +56,15 @@ typedef struct {
         uint32_t id;
         int64_t frame;
         char *label; /* or NULL */
-    } *cues;
+    } * cues;
     size_t n_tags;
     sm_audio_tag *tags;
 } sm_audio_metadata;
+
+/* What the bytes of a sound file of any kind tell, without decoding; never believes a size. 0 or SM_ENOMEM: nothing found is
+ * not an error. Fills *out, to be freed also after a failure. sm_audio_open does this by itself. */
+int sm_audio_metadata_parse(const void *data, size_t size, sm_audio_metadata *out);
+void sm_audio_metadata_free(sm_audio_metadata *m); /* leaves it empty */
 
 typedef struct sm_audio sm_audio;
 /* Opens a sound file of any kind (by content; libsndfile first, FFmpeg when that refuses). Errors are one sentence naming the
@@ -78,8 +84,8 @@ void sm_audio_close(sm_audio *a);
 typedef enum { SM_SAMPLE_S16, SM_SAMPLE_S24, SM_SAMPLE_F32 } sm_sample_format;
 typedef struct {
     int rate_hz, channels;
-    sm_sample_format format; /* wav, flac (16, 24) */
-    int mp3_bitrate_kbps;    /* 0: 320 */
+    sm_sample_format format;                /* wav, flac (16, 24) */
+    int mp3_bitrate_kbps;                   /* 0: 320 */
     const char *title, *comment, *software; /* or NULL */
 } sm_audio_write_options;
 typedef struct sm_audio_writer sm_audio_writer;
@@ -105,10 +111,11 @@ typedef struct sm_resampler sm_resampler;
  * (no NaN, no infinity). */
 int sm_resampler_new(sm_resample_kind kind, int from_hz, int to_hz, int channels, sm_resampler **out);
 int sm_resampler_push(sm_resampler *r, const float *in, size_t frames, sm_floats *out); /* appends what is final */
-int sm_resampler_finish(sm_resampler *r, sm_floats *out);                              /* appends the rest */
+int sm_resampler_finish(sm_resampler *r, sm_floats *out);                               /* appends the rest */
 /* Ready for another stream of the same rates; the filters stay (making them costs 1 to 20 ms). */
 int sm_resampler_reset(sm_resampler *r);
 void sm_resampler_free(sm_resampler *r);
-int64_t sm_resampled_frames(sm_resample_kind kind, int from_hz, int to_hz, int64_t frames); /* the original's output length */
+int64_t sm_resampled_frames(sm_resample_kind kind, int from_hz, int to_hz,
+                            int64_t frames); /* the original's output length */
 
 #endif
