@@ -32,6 +32,8 @@ TESTS    := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/*/test_*.c tests/*
 # what is checked by a script depends on the sources, not on the sanitizer
 SCRIPTED := $(if $(SAN),,$(sort $(wildcard tests/*/test_*.sh)))
 FUZZERS  := $(patsubst fuzz/fuzz_%.c,%,$(sort $(wildcard fuzz/fuzz_*.c)))
+# each fuzz target also runs over its corpus in `make check`
+REPLAYS  := $(FUZZERS:%=$(BUILD)/tests/fuzz/test_%)
 LIBRARY  := $(BUILD)/libsamplemind.a
 SHARED   := $(if $(SAN),,$(BUILD)/libsamplemind.so)
 say       = $(if $(V),,@echo "  $(1) $(2)";)
@@ -61,6 +63,10 @@ $(filter $(BUILD)/tests/cli/%,$(TESTS)): $(BUILD)/libcli.a
 $(TESTS): %: %.o $(SUPPORT) $(LIBRARY)
 	$(call say,LD,$@)$(CC) $(SAN_FLAGS) $(LDFLAGS) $(filter %.o,$^) $(filter %/libcli.a,$^) $(LIBRARY) -o $@ -lcmocka $(LDLIBS)
 
+$(REPLAYS): $(BUILD)/tests/fuzz/test_%: $(BUILD)/fuzz/fuzz_%.o $(BUILD)/fuzz/replay.o $(SUPPORT) $(LIBRARY)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)$(CC) $(SAN_FLAGS) $(LDFLAGS) $^ -o $@ -lcmocka $(LDLIBS)
+
 RUN_TESTS = SM_BUILD=$(abspath $(BUILD)) SM_PROGRAM=$(abspath $(BUILD)/samplemind) SM_SHARED="$${SM_SHARED:-$(abspath ../shared)}" \
             SM_SAN=$(SAN) CC="$(CC)" CXX="$(CXX)" scripts/run-tests
 chosen    = $(if $(ONLY),$(foreach t,$(1),$(if $(strip $(foreach w,$(ONLY),$(findstring $(w),$(subst test_,,$(t:$(BUILD)/%=%))))),$(t))),$(1))
@@ -73,8 +79,8 @@ check: ## install what is missing, build, run all tests; SAN=... with sanitizers
 	@scripts/setup
 	@$(MAKE) --no-print-directory run-check
 
-run-check: all $(call chosen,$(TESTS))
-	@$(RUN_TESTS) $(call chosen,$(TESTS) $(SCRIPTED))
+run-check: all $(call chosen,$(TESTS) $(REPLAYS))
+	@$(RUN_TESTS) $(call chosen,$(TESTS) $(REPLAYS) $(SCRIPTED))
 
 demo: ## install what is missing, build, analyse the sounds in examples/
 	@scripts/setup

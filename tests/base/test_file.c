@@ -6,29 +6,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-typedef struct {
-    char folder[64], path[128];
-} place;
-
-static int make_place(void **state)
-{
-    static place p;
-
-    snprintf(p.folder, sizeof p.folder, "%s", test_folder_new());
-    snprintf(p.path, sizeof p.path, "%s/file", p.folder);
-    *state = &p;
-    return 0;
-}
-
-static int remove_place(void **state)
-{
-    test_folder_remove(((place *)*state)->folder);
-    return 0;
-}
-
 static void a_map_shows_the_bytes_of_a_file(void **state)
 {
-    const place *p = *state;
+    const test_place *p = *state;
     sm_map *m = NULL;
 
     test_write_file(p->path, "abc\0d", 5);
@@ -46,7 +26,7 @@ static void a_map_shows_the_bytes_of_a_file(void **state)
 
 static void what_cannot_be_mapped_says_why(void **state)
 {
-    const place *p = *state;
+    const test_place *p = *state;
     sm_map *m = (sm_map *)(void *)p->folder;
     sm_buffer b = { 0 };
 
@@ -61,7 +41,7 @@ static void what_cannot_be_mapped_says_why(void **state)
 
 static void a_file_is_read_whole_up_to_a_limit(void **state)
 {
-    const place *p = *state;
+    const test_place *p = *state;
     const size_t size = 100000;
     char *bytes = sm_alloc(size, 1);
     sm_buffer b = { 0 };
@@ -87,7 +67,7 @@ static void a_file_is_read_whole_up_to_a_limit(void **state)
 
 static void folders_are_made_down_to_the_last(void **state)
 {
-    const place *p = *state;
+    const test_place *p = *state;
     char deep[256];
 
     snprintf(deep, sizeof deep, "%s/a//b/c/", p->folder);
@@ -108,7 +88,7 @@ static void folders_are_made_down_to_the_last(void **state)
 static void a_folder_is_listed_in_order(void **state)
 {
     static const char *const names[] = { "b", "a", ".hidden", "\xFF", "Z" };
-    const place *p = *state;
+    const test_place *p = *state;
     sm_strings list = { 0 };
     char path[128];
 
@@ -162,7 +142,7 @@ static void the_data_folder_follows_the_environment(void **state)
 
 static int use_files(void *user)
 {
-    const place *p = user;
+    const test_place *p = user;
     sm_buffer b = { 0 };
     sm_strings list = { 0 };
     sm_map *m = NULL;
@@ -182,20 +162,20 @@ static int use_files(void *user)
 
 static void any_allocation_of_reading_may_fail(void **state)
 {
-    test_write_file(((place *)*state)->path, "abc", 3);
+    test_write_file(((test_place *)*state)->path, "abc", 3);
     test_every_allocation_may_fail(use_files, *state);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(a_map_shows_the_bytes_of_a_file, make_place, remove_place),
-        cmocka_unit_test_setup_teardown(what_cannot_be_mapped_says_why, make_place, remove_place),
-        cmocka_unit_test_setup_teardown(a_file_is_read_whole_up_to_a_limit, make_place, remove_place),
-        cmocka_unit_test_setup_teardown(folders_are_made_down_to_the_last, make_place, remove_place),
-        cmocka_unit_test_setup_teardown(a_folder_is_listed_in_order, make_place, remove_place),
-        cmocka_unit_test_setup_teardown(the_data_folder_follows_the_environment, make_place, remove_place),
-        cmocka_unit_test_setup_teardown(any_allocation_of_reading_may_fail, make_place, remove_place),
+        cmocka_unit_test_setup_teardown(a_map_shows_the_bytes_of_a_file, test_place_make, test_place_remove),
+        cmocka_unit_test_setup_teardown(what_cannot_be_mapped_says_why, test_place_make, test_place_remove),
+        cmocka_unit_test_setup_teardown(a_file_is_read_whole_up_to_a_limit, test_place_make, test_place_remove),
+        cmocka_unit_test_setup_teardown(folders_are_made_down_to_the_last, test_place_make, test_place_remove),
+        cmocka_unit_test_setup_teardown(a_folder_is_listed_in_order, test_place_make, test_place_remove),
+        cmocka_unit_test_setup_teardown(the_data_folder_follows_the_environment, test_place_make, test_place_remove),
+        cmocka_unit_test_setup_teardown(any_allocation_of_reading_may_fail, test_place_make, test_place_remove),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

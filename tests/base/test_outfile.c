@@ -4,26 +4,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-typedef struct {
-    char folder[64], path[128];
-} place;
-
-static int make_place(void **state)
-{
-    static place p;
-
-    snprintf(p.folder, sizeof p.folder, "%s", test_folder_new());
-    snprintf(p.path, sizeof p.path, "%s/out.txt", p.folder);
-    *state = &p;
-    return 0;
-}
-
-static int remove_place(void **state)
-{
-    test_folder_remove(((place *)*state)->folder);
-    return 0;
-}
-
 static void assert_holds(const char *path, const char *text)
 {
     sm_buffer b = { 0 };
@@ -46,7 +26,7 @@ static size_t files_in(const char *folder)
 
 static void a_file_appears_only_when_committed(void **state)
 {
-    const place *p = *state;
+    const test_place *p = *state;
     sm_outfile *f = NULL;
 
     test_ok(sm_outfile_open(p->path, &f));
@@ -63,7 +43,7 @@ static void a_file_appears_only_when_committed(void **state)
 
 static void an_abandoned_file_leaves_the_old_one(void **state)
 {
-    const place *p = *state;
+    const test_place *p = *state;
     sm_outfile *f = NULL;
 
     test_write_file(p->path, "old", 3);
@@ -81,7 +61,7 @@ static void an_abandoned_file_leaves_the_old_one(void **state)
 
 static void two_writers_do_not_meet(void **state)
 {
-    const place *p = *state;
+    const test_place *p = *state;
     sm_outfile *a = NULL, *b = NULL;
 
     test_ok(sm_outfile_open(p->path, &a));
@@ -97,7 +77,7 @@ static void two_writers_do_not_meet(void **state)
 static void the_mode_follows_the_umask(void **state)
 {
     static const mode_t masks[] = { 022, 077, 002 };
-    const place *p = *state;
+    const test_place *p = *state;
 
     for (size_t i = 0; i < SM_LENGTH(masks); i++) {
         const mode_t old = umask(masks[i]);
@@ -115,7 +95,7 @@ static void the_mode_follows_the_umask(void **state)
 
 static void a_name_as_long_as_allowed_works(void **state)
 {
-    const place *p = *state;
+    const test_place *p = *state;
     char path[400];
     const size_t start = (size_t)snprintf(path, sizeof path, "%s/", p->folder);
     sm_outfile *f = NULL;
@@ -144,7 +124,7 @@ static void a_device_is_written_directly(void **state)
 
 static void what_cannot_be_written_says_why(void **state)
 {
-    const place *p = *state;
+    const test_place *p = *state;
     sm_outfile *f = NULL;
     char path[200];
 
@@ -171,7 +151,7 @@ static void a_full_disk_is_noticed(void **state)
 
 static int write_one(void *user)
 {
-    const place *p = user;
+    const test_place *p = user;
     sm_outfile *f = NULL;
     int err = sm_outfile_open(p->path, &f);
 
@@ -184,7 +164,7 @@ static int write_one(void *user)
 
 static void any_allocation_of_writing_may_fail(void **state)
 {
-    const place *p = *state;
+    const test_place *p = *state;
 
     test_every_allocation_may_fail(write_one, *state);
     assert_int_equal(files_in(p->folder), 1);
@@ -193,15 +173,15 @@ static void any_allocation_of_writing_may_fail(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(a_file_appears_only_when_committed, make_place, remove_place),
-        cmocka_unit_test_setup_teardown(an_abandoned_file_leaves_the_old_one, make_place, remove_place),
-        cmocka_unit_test_setup_teardown(two_writers_do_not_meet, make_place, remove_place),
-        cmocka_unit_test_setup_teardown(the_mode_follows_the_umask, make_place, remove_place),
-        cmocka_unit_test_setup_teardown(a_name_as_long_as_allowed_works, make_place, remove_place),
-        cmocka_unit_test_setup_teardown(a_device_is_written_directly, make_place, remove_place),
-        cmocka_unit_test_setup_teardown(what_cannot_be_written_says_why, make_place, remove_place),
-        cmocka_unit_test_setup_teardown(a_full_disk_is_noticed, make_place, remove_place),
-        cmocka_unit_test_setup_teardown(any_allocation_of_writing_may_fail, make_place, remove_place),
+        cmocka_unit_test_setup_teardown(a_file_appears_only_when_committed, test_place_make, test_place_remove),
+        cmocka_unit_test_setup_teardown(an_abandoned_file_leaves_the_old_one, test_place_make, test_place_remove),
+        cmocka_unit_test_setup_teardown(two_writers_do_not_meet, test_place_make, test_place_remove),
+        cmocka_unit_test_setup_teardown(the_mode_follows_the_umask, test_place_make, test_place_remove),
+        cmocka_unit_test_setup_teardown(a_name_as_long_as_allowed_works, test_place_make, test_place_remove),
+        cmocka_unit_test_setup_teardown(a_device_is_written_directly, test_place_make, test_place_remove),
+        cmocka_unit_test_setup_teardown(what_cannot_be_written_says_why, test_place_make, test_place_remove),
+        cmocka_unit_test_setup_teardown(a_full_disk_is_noticed, test_place_make, test_place_remove),
+        cmocka_unit_test_setup_teardown(any_allocation_of_writing_may_fail, test_place_make, test_place_remove),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

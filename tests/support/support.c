@@ -47,6 +47,22 @@ void test_folder_remove(const char *folder)
     nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
+int test_place_make(void **state)
+{
+    static test_place place;
+
+    snprintf(place.folder, sizeof place.folder, "%s", test_folder_new());
+    snprintf(place.path, sizeof place.path, "%s/file", place.folder);
+    *state = &place;
+    return 0;
+}
+
+int test_place_remove(void **state)
+{
+    test_folder_remove(((test_place *)*state)->folder);
+    return 0;
+}
+
 void test_write_file(const char *path, const void *data, size_t length)
 {
     FILE *f = fopen(path, "wb");

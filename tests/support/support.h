@@ -27,6 +27,13 @@ const char *test_program(void);
 /* A new empty folder of this test's own, removed with all in it by test_folder_remove. Valid until the next call. */
 const char *test_folder_new(void);
 void test_folder_remove(const char *folder);
+/* A folder and the name of a file in it, as a fixture: cmocka_unit_test_setup_teardown(.., test_place_make, test_place_remove);
+ * *state is then a test_place. */
+typedef struct {
+    char folder[64], path[128];
+} test_place;
+int test_place_make(void **state);
+int test_place_remove(void **state);
 /* Writes a file whole, or fails the test. */
 void test_write_file(const char *path, const void *data, size_t length);
 
