@@ -150,10 +150,6 @@ void sm_cancel_reset(void);
 /* Operands as paths (paths.c): "@LIST" is replaced by the lines of LIST, "-" by those of standard input (lines, or records
  * ended by zero bytes). Adds to *out. A file whose name begins with @ is written ./@name. */
 int sm_cli_expand(char *const *operands, size_t n, sm_strings *out);
-/* Files of a path: itself if it is a file or missing (the reader says why), else all files below whose name `wanted` likes,
- * sorted, hidden ones left out; links to folders are not followed. */
-int sm_cli_walk(const char *path, bool (*wanted)(const char *name), sm_strings *out);
-
 /* A table of text (table.c). Columns are as wide as their widest cell in terminal cells, numbers to the right. */
 typedef struct sm_table sm_table;
 int sm_table_new(const char *const *headings, size_t columns, sm_table **out);
