@@ -217,7 +217,9 @@ static void describe(const ffmpeg_state *s, sm_decoder_info *info)
     info->bitrate_bps = p->bit_rate > 0 ? p->bit_rate : 0;
     if (d && d->props & AV_CODEC_PROP_LOSSLESS && !(d->props & AV_CODEC_PROP_LOSSY))
         info->bit_depth = p->bits_per_raw_sample > 0 ? p->bits_per_raw_sample : p->bits_per_coded_sample;
-    if (s->format->duration_estimation_method == AVFMT_DURATION_FROM_BITRATE)
+    /* guessed from the bit rate, or of one of an Ogg file's streams: not known before the end */
+    if (s->format->duration_estimation_method == AVFMT_DURATION_FROM_BITRATE ||
+        strcmp(s->format->iformat->name, "ogg") == 0)
         info->frames = -1;
     else if (s->stream->duration > 0)
         info->frames = s->f.av_rescale_q(s->stream->duration, s->stream->time_base, (AVRational){ 1, s->rate });
