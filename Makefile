@@ -82,6 +82,9 @@ check: ## install what is missing, build, run all tests; SAN=... with sanitizers
 run-check: all $(call chosen,$(TESTS) $(REPLAYS))
 	@$(RUN_TESTS) $(call chosen,$(TESTS) $(REPLAYS) $(SCRIPTED))
 
+memcheck: all $(call chosen,$(TESTS)) ## the test programs under valgrind; ONLY="words" a part
+	@SM_UNDER="valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite" $(RUN_TESTS) $(call chosen,$(TESTS))
+
 demo: ## install what is missing, build, analyse the sounds in examples/
 	@scripts/setup
 	@$(MAKE) --no-print-directory all
@@ -138,6 +141,6 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
 
 FORCE:
-.PHONY: all check run-check demo bench fuzz lint format install uninstall clean help FORCE
+.PHONY: all check run-check memcheck demo bench fuzz lint format install uninstall clean help FORCE
 .PRECIOUS: $(BUILD)/%.o
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
