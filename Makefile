@@ -34,6 +34,7 @@ SCRIPTED := $(if $(SAN),,$(sort $(wildcard tests/*/test_*.sh)))
 FUZZERS  := $(patsubst fuzz/fuzz_%.c,%,$(sort $(wildcard fuzz/fuzz_*.c)))
 # each fuzz target also runs over its corpus in `make check`
 REPLAYS  := $(FUZZERS:%=$(BUILD)/tests/fuzz/test_%)
+EXAMPLES := $(patsubst %.c,$(BUILD)/%,$(wildcard examples/*.c))
 LIBRARY  := $(BUILD)/libsamplemind.a
 SHARED   := $(if $(SAN),,$(BUILD)/libsamplemind.so)
 say       = $(if $(V),,@echo "  $(1) $(2)";)
@@ -58,6 +59,11 @@ $(BUILD)/libsamplemind.so: $(LIB_OBJ)
 $(BUILD)/samplemind: $(BUILD)/src/cli/main.o $(BUILD)/libcli.a $(LIBRARY)
 	$(call say,LD,$@)$(CC) $(SAN_FLAGS) $(LDFLAGS) $^ -o $@ $(LDLIBS)
 
+# what a user of the library writes sees nothing but the public header
+$(EXAMPLES): $(BUILD)/%: %.c $(LIBRARY) include/samplemind.h
+	@mkdir -p $(@D)
+	$(call say,LD,$@)$(CC) -std=c11 -Iinclude $(WARN) $(CFLAGS) $(SAN_FLAGS) $< $(LIBRARY) -o $@ $(LDLIBS)
+
 # ---- tests: one program a file; make test/base/json builds and runs tests/base/test_json.c
 $(filter $(BUILD)/tests/cli/%,$(TESTS)): $(BUILD)/libcli.a
 $(TESTS): %: %.o $(SUPPORT) $(LIBRARY)
@@ -79,7 +85,7 @@ check: ## install what is missing, build, run all tests; SAN=... with sanitizers
 	@scripts/setup
 	@$(MAKE) --no-print-directory run-check
 
-run-check: all $(call chosen,$(TESTS) $(REPLAYS))
+run-check: all $(EXAMPLES) $(call chosen,$(TESTS) $(REPLAYS))
 	@$(RUN_TESTS) $(call chosen,$(TESTS) $(REPLAYS) $(SCRIPTED))
 
 memcheck: all $(call chosen,$(TESTS)) ## the test programs under valgrind; ONLY="words" a part
