@@ -111,7 +111,8 @@ typedef struct {
 typedef struct {
     double pitch_hz, pitch_min_hz, pitch_max_hz, confidence, salience; /* NAN: unpitched */
     int note_midi;                                                     /* -1: none */
-    double note_cents;
+    double note_cents;                                                 /* -50..50 from that note */
+    double note_confidence; /* NAN: no note; 0..1, also by how much of the sound stays on it */
 } dsp_pitch;
 
 typedef enum { DSP_KIND_ONE_SHOT, DSP_KIND_LOOP, DSP_KIND_SONG, DSP_KIND_SPEECH, DSP_KIND_SILENCE } dsp_kind;
