@@ -23,6 +23,8 @@ static void keep(const char *prefix_separator, const char *format, va_list args)
     char text[TEXT_SIZE];
     int length = vsnprintf(text, sizeof text, format, args);
 
+    if (length < 0)
+        text[0] = 0;
     if (length >= 0 && length < TEXT_SIZE && prefix_separator)
         length += snprintf(text + length, sizeof text - (size_t)length, "%s%s", prefix_separator, last_error);
     if (length >= TEXT_SIZE)

@@ -107,14 +107,15 @@ const char *sm_text_nearest(const char *word, const char *const *candidates, siz
         return NULL;
     for (size_t i = 0; i < n; i++) {
         const size_t other = strlen(candidates[i]);
+        const bool begins = length >= 3 && other > length && strncasecmp(word, candidates[i], length) == 0;
         size_t distance;
         if (other > LONGEST_WORD)
             continue;
         distance = edit_distance(word, length, candidates[i], other);
         /* the beginning of a longer name is near too, but never nearer than a slip of one letter */
-        if (length >= 3 && other > length && strncasecmp(word, candidates[i], length) == 0)
+        if (begins)
             distance = SM_MIN(distance, 2);
-        if (distance < best || (!nearest && length >= 3 && distance == 2)) {
+        if (distance < best || (begins && !nearest)) {
             best = distance;
             nearest = candidates[i];
         }

@@ -67,6 +67,8 @@ static void the_nearest_name_is_what_was_meant(void **state)
         { "q", NULL },
         { "serv", "serve" },
         { "tpo", "top" },
+        { "tib", NULL },
+        { "mod", "models" },
         { "a-very-long-word-that-is-longer-than-any-option-anyone-would-ever-think-of-typing", NULL },
     };
     (void)state;

@@ -17,6 +17,7 @@ refuses() { # FILE LINE EXPECTED
 }
 refuses src/base/a.c '#include "nn/nn.h"' 'base includes'
 refuses src/nn/a.c '  #  include "dsp/dsp.h"' 'nn includes.*nn does not know spectra'
+refuses src/nn/a.c '#include "base/secret.h"' 'nn includes "base/secret.h", which is private to base'
 refuses src/nn/a.h '#include "other.h"' 'include "other.h" by its room'
 refuses src/cli/a.c '#include "garage/a.h"' '"garage/a.h": no such room'
 refuses src/attic/a.c 'int a;' 'src/attic is not in the table'
