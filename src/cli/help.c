@@ -8,13 +8,14 @@
 /* The letter under which an option can be given: a common one loses its letter to an own option. */
 static char letter_of(const sm_command *c, const sm_option *o)
 {
-    const sm_option *own = c->options;
+    bool taken = false;
 
-    if (own && (o < own || o >= own + 256))
-        for (; own->name; own++)
-            if (own != o && own->letter == o->letter)
-                return 0;
-    return o->letter;
+    for (const sm_option *own = c->options; own && own->name; own++) {
+        if (own == o)
+            return o->letter;
+        taken = taken || own->letter == o->letter;
+    }
+    return taken ? 0 : o->letter;
 }
 
 /* "-l, --level bytes|audio|sound" */
