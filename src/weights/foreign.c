@@ -43,18 +43,12 @@ int w_graph_output(w_graph *g, const sm_foreign_value *v)
 
 /* ---- sorting ---- */
 
-/* Which node makes a value: open addressing over value names. GIVEN: an input of the graph. */
 #define GIVEN SIZE_MAX
-typedef struct {
-    const char *name;
-    size_t node;
-} maker;
 
 typedef struct {
     const sm_weights *w;
     const w_graph *g;
-    maker *makers;
-    size_t n_makers; /* a power of two */
+    w_names makers; /* which node makes a value; GIVEN: an input of the graph */
     struct {
         size_t node, next; /* next input to look at */
     } * stack;
@@ -63,37 +57,20 @@ typedef struct {
     size_t n_sorted;
 } sorter;
 
-static maker *maker_of(const sorter *s, const char *name)
-{
-    size_t i = (size_t)sm_fnv1a64(name, strlen(name)) & (s->n_makers - 1);
-    while (s->makers[i].name && strcmp(s->makers[i].name, name) != 0)
-        i = (i + 1) & (s->n_makers - 1);
-    return &s->makers[i];
-}
-
 static int add_maker(sorter *s, const char *name, size_t node)
 {
+    size_t other;
     if (!name || !*name)
         return 0;
-    maker *m = maker_of(s, name);
-    if (m->name && m->node != GIVEN)
+    if (w_names_get(&s->makers, name, &other) && other != GIVEN)
         return sm_fail(SM_EFORMAT, "two operators of the graph make \"%s\"", name);
-    *m = (maker){ name, node };
-    return 0;
+    return w_names_put(&s->makers, name, node);
 }
 
 static int index_makers(sorter *s)
 {
     const w_graph *g = s->g;
-    size_t n = g->n_inputs;
     int err = 0;
-    for (size_t i = 0; i < g->n; i++)
-        n += g->nodes[i].n_outputs;
-    for (s->n_makers = 16; s->n_makers < n * 2;)
-        s->n_makers *= 2;
-    s->makers = sm_alloc_zero(s->n_makers, sizeof *s->makers);
-    if (!s->makers)
-        return w_no_memory();
     for (size_t i = 0; i < g->n_inputs && err == 0; i++)
         err = add_maker(s, g->inputs[i].name, GIVEN);
     for (size_t i = 0; i < g->n && err == 0; i++)
@@ -122,17 +99,16 @@ static int place(sorter *s, size_t start)
         const char *name = n->inputs[s->stack[depth - 1].next++];
         if (!name || !*name)
             continue;
-        const maker *m = maker_of(s, name);
-        if (!m->name || m->node == GIVEN) {
-            if (m->name || w_find(s->w, name))
-                continue;
+        size_t maker = GIVEN;
+        if (!w_names_get(&s->makers, name, &maker) && !w_find(s->w, name))
             return sm_fail(SM_EFORMAT, "operator \"%s\" (%s) wants \"%s\", which nothing makes", n->name, n->op, name);
-        }
-        if (s->state[m->node] == 1)
+        if (maker == GIVEN)
+            continue;
+        if (s->state[maker] == 1)
             return sm_fail(SM_EUNSUPPORTED, "the graph has a loop through \"%s\"", name);
-        if (s->state[m->node] == 0) {
-            s->state[m->node] = 1;
-            s->stack[depth].node = m->node;
+        if (s->state[maker] == 0) {
+            s->state[maker] = 1;
+            s->stack[depth].node = maker;
             s->stack[depth++].next = 0;
         }
     }
@@ -154,10 +130,11 @@ static int sort(sm_weights *w, const w_graph *g, sm_foreign_node *sorted)
             err = place(&s, i);
     for (size_t i = 0; i < g->n_outputs && err == 0; i++) {
         const char *name = g->outputs[i].name;
-        if (!maker_of(&s, name)->name && !w_find(w, name))
+        size_t maker;
+        if (!w_names_get(&s.makers, name, &maker) && !w_find(w, name))
             err = sm_fail(SM_EFORMAT, "the graph's output \"%s\" is made by nothing", name);
     }
-    sm_free(s.makers);
+    w_names_clear(&s.makers);
     sm_free(s.stack);
     sm_free(s.state);
     return err;

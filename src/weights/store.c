@@ -27,7 +27,7 @@ void sm_weights_close(sm_weights *w)
         sm_buffer_free(&w->parts[i]);
     sm_free(w->parts);
     sm_free(w->tensors);
-    sm_free(w->slots);
+    w_names_clear(&w->index);
     sm_free(w->meta);
     sm_buffer_free(&w->unpacked);
     sm_map_close(w->map);
@@ -80,39 +80,10 @@ int w_check_shape(const char *name, nn_type type, const nn_shape *s)
     return 0;
 }
 
-/* ---- the index by name ---- */
-
-static size_t slot_of(const sm_weights *w, const char *name)
-{
-    size_t i = (size_t)sm_fnv1a64(name, strlen(name)) & (w->n_slots - 1);
-    while (w->slots[i] && strcmp(w->tensors[w->slots[i] - 1].name, name) != 0)
-        i = (i + 1) & (w->n_slots - 1);
-    return i;
-}
-
 w_tensor *w_find(const sm_weights *w, const char *name)
 {
-    if (!w->n_slots)
-        return NULL;
-    const uint32_t at = w->slots[slot_of(w, name)];
-    return at ? &w->tensors[at - 1] : NULL;
-}
-
-static int grow_index(sm_weights *w)
-{
-    if ((w->n_tensors + 1) * 2 <= w->n_slots)
-        return 0;
-    uint32_t *old = w->slots;
-    const size_t n = w->n_slots ? w->n_slots * 2 : 64;
-    uint32_t *slots = sm_alloc_zero(n, sizeof *slots);
-    if (!slots)
-        return w_no_memory();
-    w->slots = slots;
-    w->n_slots = n;
-    for (size_t i = 0; i < w->n_tensors; i++)
-        w->slots[slot_of(w, w->tensors[i].name)] = (uint32_t)i + 1;
-    sm_free(old);
-    return 0;
+    size_t at;
+    return w_names_get(&w->index, name, &at) ? &w->tensors[at] : NULL;
 }
 
 int w_add(sm_weights *w, const w_tensor *t)
@@ -126,15 +97,13 @@ int w_add(sm_weights *w, const w_tensor *t)
         return sm_fail(SM_EFORMAT, "two tensors are called \"%s\"", t->name);
     if (!t->bytes && (err = w_spend(w, w_tensor_bytes(t))) < 0)
         return sm_fail_prefix(err, "tensor \"%s\"", t->name);
-    if (w->n_tensors >= UINT32_MAX / 4)
-        return sm_fail(SM_ELIMIT, "too many tensors");
     if ((err = sm_grow(&w->tensors, &w->cap_tensors, w->n_tensors + 1, sizeof *w->tensors)) < 0 ||
-        (err = grow_index(w)) < 0)
+        (err = w_names_put(&w->index, t->name, w->n_tensors)) < 0)
         return err;
     w->tensors[w->n_tensors] = *t;
     w->tensors[w->n_tensors].made = NULL;
     w->tensors[w->n_tensors].f32 = NULL;
-    w->slots[slot_of(w, t->name)] = (uint32_t)++w->n_tensors;
+    w->n_tensors++;
     return 0;
 }
 

@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "weights/names.h"
 #include "weights/weights.h"
 
 typedef struct w_tensor w_tensor;
@@ -46,8 +47,7 @@ struct sm_weights {
     size_t size;
     w_tensor *tensors;
     size_t n_tensors, cap_tensors;
-    uint32_t *slots; /* open addressing: tensor index + 1 */
-    size_t n_slots;
+    w_names index; /* of the tensors by name */
     w_pair *meta;
     size_t n_meta, cap_meta;
     sm_foreign_graph *graph;

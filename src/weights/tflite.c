@@ -222,33 +222,32 @@ static int read_quantization(model *m, table tensor, w_tensor *t)
 }
 
 /* Names must be unique, since the graph goes by them. */
-static int name_tensor(model *m, table t, size_t i)
+static int name_tensor(model *m, w_names *taken, size_t i)
 {
+    const table t = item_table(&m->f, m->tensors, i);
     const vector text = field_vector(&m->f, t, TENSOR_NAME, 1);
-    const char *name;
-    int err = w_text(m->w, m->f.data + text.at, text.n, "a tensor's name", &name);
+    const char *name = NULL;
+    size_t other;
+    if (m->f.damaged)
+        return damaged("the tensors");
+    const int err = w_text(m->w, m->f.data + text.at, text.n, "a tensor's name", &name);
     if (err < 0)
         return err;
-    w_tensor mark = { .name = name, .type = NN_BOOL, .shape = NN_SHAPE(0), .bytes = m->f.data, .scale_axis = -1 };
-    if (!*name || w_find(m->w, name))
-        mark.name = name = sm_arena_printf(m->w->arena, "%s#%zu", name, i);
+    if (!*name || w_names_get(taken, name, &other))
+        name = sm_arena_printf(m->w->arena, "%s#%zu", name, i);
     if (!name)
         return w_no_memory();
     m->names[i] = name;
-    return w_add(m->w, &mark);
+    return w_names_put(taken, name, i);
 }
 
-/* name_tensor's marks are taken out again: only the names were wanted from the index. */
 static int name_tensors(model *m)
 {
+    w_names taken = { 0 };
     int err = 0;
-    for (size_t i = 0; i < m->tensors.n && err == 0; i++) {
-        const table t = item_table(&m->f, m->tensors, i);
-        err = m->f.damaged ? damaged("the tensors") : name_tensor(m, t, i);
-    }
-    m->w->n_tensors = 0;
-    if (m->w->n_slots)
-        memset(m->w->slots, 0, m->w->n_slots * sizeof *m->w->slots);
+    for (size_t i = 0; i < m->tensors.n && err == 0; i++)
+        err = name_tensor(m, &taken, i);
+    w_names_clear(&taken);
     return err;
 }
 

@@ -57,7 +57,8 @@ typedef enum {
 typedef struct {
     const char *name; /* "strides" */
     sm_attr_kind kind;
-    int64_t i;
+    int64_t
+        i; /* SM_ATTR_INT, also of bools; SM_ATTR_TYPE: the nn_type, -1: none of ours; s is then the file's own name, "DT_FLOAT" */
     double f;
     const char *s;
     size_t n; /* of ints, floats, strings */
@@ -78,7 +79,7 @@ typedef struct {
 typedef struct {
     const char *name;
     nn_type type;
-    nn_shape shape; /* -1: unknown or symbolic */
+    nn_shape shape; /* a dim of -1: unknown or symbolic; a rank of -1: unknown */
 } sm_foreign_value;
 typedef struct {
     const char *dialect; /* "onnx", "tf", "tflite" */
@@ -87,7 +88,12 @@ typedef struct {
     const sm_foreign_node *nodes; /* in an order in which inputs come first */
     const sm_foreign_value *inputs, *outputs;
 } sm_foreign_graph;
-/* NULL when the container holds none. Constants and initialisers are weights of the same file, by value name. */
+/* NULL when the container holds none. Constants and initialisers are weights of the same file, by value name.
+ *   tf      operators and attributes as in the file; shapes are SM_ATTR_INTS (unknown rank: ints NULL); function calls are inlined,
+ *           their nodes are called "CALL/node"; output k > 0 of a node is "node:k"; text constants stay nodes ("Const")
+ *   onnx    operators of other domains are "domain:Op"; attributes that are graphs are left out
+ *   tflite  operators "CONV_2D" ..., value names are tensor names (made unique by "#INDEX"), attributes are the builtin options
+ *           by their schema names: "padding" "SAME" | "VALID", "stride_w", "stride_h", "fused_activation_function" "NONE" | "RELU" | "RELU6" ... */
 const sm_foreign_graph *sm_weights_graph(const sm_weights *w);
 const sm_foreign_attr *sm_foreign_attr_find(const sm_foreign_node *n, const char *name); /* NULL: absent */
 

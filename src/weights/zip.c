@@ -108,7 +108,7 @@ static int by_name(const void *a, const void *b)
 
 int zip_open(const uint8_t *data, size_t size, zip_archive *out)
 {
-    directory dir;
+    directory dir = { 0 };
     *out = (zip_archive){ 0 };
     int err = read_end(data, size, &dir);
     if (err < 0)
