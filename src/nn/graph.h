@@ -58,6 +58,7 @@ typedef union {
     struct {
         int rotated;
     } rotary;
+    nn_shape reshape; /* the shape asked for; after infer without -1 */
 } nn_attrs;
 
 /* One operand of a reference kernel: dense, C order. data NULL: an optional input that is not there. */
@@ -82,13 +83,22 @@ typedef struct nn_op {
     int min_in,
         max_in;       /* own inputs; the first min_in must be there, the others may be NN_NONE. max_in -1: any number */
     uint32_t states;  /* bit i: input i must be a state, which the node changes in place */
-    bool elementwise; /* output i depends on input elements i only (after broadcasting) */
+    uint32_t ints;     /* bit i: input i is i32; the others are f32 */
+    bool any_type;     /* moves numbers only: i32 as well, the output has the type of input 0 */
     bool gives_state; /* the output is input 0's memory (state_write) */
+    bool inplace;      /* ref may write over input 0 when it has the output's shape */
     /* Sets n->shape and n->type, makes attributes explicit. Returns 0 or sm_fail(...) with a message about the operands. */
     int (*infer)(const nn_graph *g, nn_node *n);
     void (*ref)(const nn_call *c);                       /* the judge: plain C, sums in double. NULL: a leaf */
     size_t (*scratch)(const nn_call *c);                 /* of ref, bytes; NULL: none */
     double (*macs)(const nn_graph *g, const nn_node *n); /* multiply-adds of the plain definition; NULL: 0 */
+    /* Input(s) x are permute(x', order): the same value as nn_permute of this operation on the x', so that permutations
+     * move towards the outputs, meet and cancel. NN_NONE: not possible here. NULL: never. */
+    nn_id (*sink)(nn_graph *g, nn_id node, const int *order);
+    /* Is the output, in C order, a run of input 0's numbers, from *offset elements on? Then it needs no step. NULL: never. */
+    bool (*view)(const nn_graph *g, const nn_node *n, int64_t *offset);
+    /* Are the inputs, in C order, runs of the output, one behind the other? NULL: never. */
+    bool (*joins)(const nn_graph *g, const nn_node *n);
     /* Appends the gradients of the node's inputs, given that of its output; NULL: has none. */
     int (*gradient)(nn_graph *g, nn_id node, nn_id upstream, nn_id *inputs);
     nn_id (*random)(nn_graph *g,
@@ -119,6 +129,7 @@ struct nn_node {
     const char *name;  /* inputs, states, weights; else NULL */
     const char *scope; /* what was being built; "" when nothing was said */
     nn_tensor tensor;  /* op const: its numbers as stored (any type, quantised); borrowed or of the graph's arena */
+    int uses;           /* by nodes, outputs, taps */
     uint64_t identity; /* of a constant: equal numbers in graphs that share weights; 0: not constant */
 };
 
@@ -140,6 +151,8 @@ const nn_node *nn_at(const nn_graph *g, nn_id id);                /* NULL for NN
 const nn_node *nn_in(const nn_graph *g, const nn_node *n, int i); /* its i-th input; NULL when it is not there */
 bool nn_is(const nn_graph *g, nn_id id, const nn_op *op);         /* false for NN_NONE */
 bool nn_is_constant(const nn_graph *g, nn_id id);
+/* Whether it changes a state: such nodes stay, in order. */
+bool nn_has_effect(const nn_graph *g, const nn_node *n);
 /* How often a value is used: by nodes, as an output, as a tap. A pass may swallow a value only if this is 1. */
 int nn_uses(const nn_graph *g, nn_id id);
 /* The nodes that use it, up to `max`; returns how many there are (outputs and taps not counted). */
@@ -165,6 +178,10 @@ int nn_graph_clone(const nn_graph *g, nn_graph **out);
 int nn_graph_tidy(nn_graph *g);
 void nn_graph_drop_taps(nn_graph *g);
 
+/* For op->sink: x' of x = permute(x', order), padded in front to the rank of `order` if it has fewer axes: the source when x
+ * is that permutation, an inverse permutation when that costs nothing (constants; only axes of length 1 move). Else NN_NONE. */
+nn_id nn_unpermuted(nn_graph *g, nn_id x, const int *order, int rank);
+
 /* ---- shapes ---- */
 int nn_axis(int axis, int rank);                                       /* negative from the end; -1: outside */
 int nn_broadcast(const nn_shape *a, const nn_shape *b, nn_shape *out); /* numpy's rule; 0, or -1 */
@@ -172,6 +189,23 @@ void nn_strides(const nn_shape *s, int64_t stride[NN_MAX_RANK]);       /* of C o
 /* Strides of s read as if broadcast to `to` (aligned at the end, 0 where repeated). */
 void nn_broadcast_strides(const nn_shape *s, const nn_shape *to, int64_t stride[NN_MAX_RANK]);
 int64_t nn_product(const nn_shape *s, int from, int to); /* of dims from..to-1 */
+
+/* Walks all indices of a shape in C order while keeping up to three offsets into strided tensors. */
+typedef struct {
+    nn_shape shape;
+    int64_t index[NN_MAX_RANK];
+    int64_t stride[3][NN_MAX_RANK];
+    int64_t at[3]; /* offsets of the current element */
+} nn_walk;
+void nn_walk_start(nn_walk *w, const nn_shape *shape); /* strides are the caller's to fill afterwards */
+void nn_walk_next(nn_walk *w);
+
+/* ---- what infer functions share: 0 or sm_fail naming the operand ---- */
+int nn_need_rank(const nn_graph *g, const nn_node *n, int i, int low, int high);
+int nn_need_shape(const nn_graph *g, const nn_node *n, int i, nn_shape expected); /* nothing to say when input i is not there */
+/* An attribute array of 2 where 0 stands for `fallback`; a window along one axis. */
+int64_t nn_window_out(int64_t in, int64_t kernel, int stride, int dilation, int64_t before, int64_t after, bool ceil_mode);
+void nn_same_pads(int64_t in, int64_t kernel, int stride, int dilation, int *before, int *after); /* TensorFlow's SAME */
 
 /* ---- numbers of a constant expression (constant.c) ---- */
 /* Computes node `id` (nn_is_constant) into *out: f32 or i32, C order, made with sm_alloc_aligned when *owned comes back

@@ -1,0 +1,128 @@
+/* Functions of one number: activations and arithmetic. */
+#include "nn/graph.h"
+
+#include <math.h>
+#include <string.h>
+
+typedef double (*function)(double x, double alpha, double beta);
+
+#define F(NAME, EXPRESSION)                                                                                            \
+    static double f_##NAME(double x, double alpha, double beta)                                                        \
+    {                                                                                                                  \
+        (void)alpha, (void)beta;                                                                                       \
+        return EXPRESSION;                                                                                             \
+    }
+F(relu, x > 0 ? x : x != x ? x : 0)
+F(leaky_relu, x > 0 ? x : alpha * x)
+F(elu, x > 0 ? x : alpha * expm1(x))
+F(sigmoid, x >= 0 ? 1 / (1 + exp(-x)) : exp(x) / (1 + exp(x)))
+F(tanh, tanh(x))
+F(gelu, 0.5 * x * (1 + erf(x * 0.70710678118654752440)))
+F(gelu_tanh, 0.5 * x * (1 + tanh(0.79788456080286535588 * (x + 0.044715 * x * x * x))))
+F(swish, x * f_sigmoid(x, 0, 0))
+F(exp, exp(x))
+F(log, log(x))
+F(sqrt, sqrt(x))
+F(rsqrt, 1 / sqrt(x))
+F(abs, fabs(x))
+F(neg, -x)
+F(square, x * x)
+F(erf, erf(x))
+F(sin, sin(x))
+F(cos, cos(x))
+F(clip, x < alpha ? alpha : x > beta ? beta : x)
+F(hard_sigmoid, f_clip(alpha *x + beta, 0, 1))
+F(reciprocal, 1 / x)
+F(softplus, x > 0 ? x + log1p(exp(-x)) : log1p(exp(x)))
+
+/* low, high: where random tests draw from, so that the function is defined and well conditioned */
+static const struct {
+    function f;
+    double low, high;
+} kinds[] = {
+    [NN_RELU] = { f_relu, -3, 3 },
+    [NN_LEAKY_RELU] = { f_leaky_relu, -3, 3 },
+    [NN_ELU] = { f_elu, -3, 3 },
+    [NN_SIGMOID] = { f_sigmoid, -9, 9 },
+    [NN_TANH] = { f_tanh, -4, 4 },
+    [NN_GELU] = { f_gelu, -4, 4 },
+    [NN_GELU_TANH] = { f_gelu_tanh, -4, 4 },
+    [NN_SWISH] = { f_swish, -9, 9 },
+    [NN_EXP] = { f_exp, -5, 5 },
+    [NN_LOG] = { f_log, 0.01, 9 },
+    [NN_SQRT] = { f_sqrt, 0, 9 },
+    [NN_RSQRT] = { f_rsqrt, 0.05, 9 },
+    [NN_ABS] = { f_abs, -3, 3 },
+    [NN_NEG] = { f_neg, -3, 3 },
+    [NN_SQUARE] = { f_square, -3, 3 },
+    [NN_ERF] = { f_erf, -3, 3 },
+    [NN_SIN] = { f_sin, -9, 9 },
+    [NN_COS] = { f_cos, -9, 9 },
+    [NN_CLIP] = { f_clip, -3, 3 },
+    [NN_HARD_SIGMOID] = { f_hard_sigmoid, -5, 5 },
+    [NN_RECIPROCAL] = { f_reciprocal, 0.1, 3 },
+    [NN_SOFTPLUS] = { f_softplus, -9, 9 },
+};
+_Static_assert(SM_LENGTH(kinds) == NN_UNARY_KINDS, "a row for each kind");
+
+double nn_unary_value(nn_unary_kind kind, double x, double alpha, double beta)
+{
+    return kinds[kind].f(x, alpha, beta);
+}
+
+static int infer(const nn_graph *g, nn_node *n)
+{
+    if ((unsigned)n->attrs.unary.kind >= NN_UNARY_KINDS)
+        return sm_fail(SM_EUSAGE, "no such function: %d", (int)n->attrs.unary.kind);
+    n->shape = nn_in(g, n, 0)->shape;
+    return 0;
+}
+
+static void ref(const nn_call *c)
+{
+    const float *x = c->in[0].data;
+    float *y = c->out.data;
+    const function f = kinds[c->attrs->unary.kind].f;
+    const int64_t n = nn_elements(&c->out.shape);
+    for (int64_t i = 0; i < n; i++)
+        y[i] = (float)f(x[i], (double)c->attrs->unary.alpha, (double)c->attrs->unary.beta);
+}
+
+nn_id nn_unary_with(nn_graph *g, nn_unary_kind kind, nn_id x, float alpha, float beta)
+{
+    nn_attrs a;
+    memset(&a, 0, sizeof a);
+    a.unary.kind = kind;
+    a.unary.alpha = alpha;
+    a.unary.beta = beta;
+    return nn_add(g, &nn_op_unary, &a, &x, 1);
+}
+
+/* The usual parameters of the kinds that have any. */
+nn_id nn_unary(nn_graph *g, nn_unary_kind kind, nn_id x)
+{
+    const float alpha = kind == NN_LEAKY_RELU ? 0.01f : kind == NN_ELU ? 1.0f : kind == NN_HARD_SIGMOID ? 0.2f : 0.0f;
+    const float beta = kind == NN_HARD_SIGMOID ? 0.5f : kind == NN_CLIP ? 6.0f : 0.0f;
+    return nn_unary_with(g, kind, x, alpha, beta);
+}
+
+static nn_id sink(nn_graph *g, nn_id node, const int *order)
+{
+    const nn_node n = *nn_at(g, node);
+    const nn_id x = nn_unpermuted(g, n.inputs[0], order, n.shape.rank);
+    return x == NN_NONE ? NN_NONE : nn_permute(g, nn_add(g, n.op, &n.attrs, &x, 1), order);
+}
+
+static nn_id generate(nn_graph *g, nn_random *r)
+{
+    const nn_unary_kind kind = (nn_unary_kind)nn_random_int(r, 0, NN_UNARY_KINDS - 1);
+    const nn_shape shape = NN_SHAPE(nn_random_int(r, 1, 3), nn_random_int(r, 1, 20), nn_random_int(r, 1, 9), nn_random_int(r, 1, 9));
+    const nn_id x = nn_random_input(g, r, shape, kinds[kind].low, kinds[kind].high);
+    if (kind == NN_CLIP || kind == NN_HARD_SIGMOID)
+        return nn_unary_with(g, kind, x, nn_random_float(r, 0.1, 0.5), nn_random_float(r, 0.6, 2));
+    return nn_unary(g, kind, x);
+}
+
+const nn_op nn_op_unary = {
+    .name = "unary", .min_in = 1, .max_in = 1, .inplace = true, .infer = infer, .ref = ref, .sink = sink, .random = generate
+};
