@@ -59,8 +59,14 @@ int nn_ref_step(nn_compiler *c, nn_id node, nn_step *out)
 
     if (!r || !in || !read)
         return SM_ENOMEM;
-    *r = (ref_state){ .op = n->op, .attrs = n->attrs, .n_posts = n->n_posts, .n_in = n->n_inputs, .n_own = n->n_own,
-                      .in = in, .read = read, .out = { n->type, n->shape, NULL } };
+    *r = (ref_state){ .op = n->op,
+                      .attrs = n->attrs,
+                      .n_posts = n->n_posts,
+                      .n_in = n->n_inputs,
+                      .n_own = n->n_own,
+                      .in = in,
+                      .read = read,
+                      .out = { n->type, n->shape, NULL } };
     memcpy(r->posts, n->posts, sizeof r->posts);
     for (int i = 0; i < n->n_inputs; i++) {
         read[i] = -1;

@@ -75,8 +75,8 @@ int nn_compiler_constant(nn_compiler *c, nn_id id, nn_tensor *out)
     return 0;
 }
 
-int nn_pack_get(nn_compiler *c, nn_id id, const char *key, size_t bytes, int (*fill)(nn_compiler *c, void *user, void *data),
-                void *user, const void **data)
+int nn_pack_get(nn_compiler *c, nn_id id, const char *key, size_t bytes,
+                int (*fill)(nn_compiler *c, void *user, void *data), void *user, const void **data)
 {
     const nn_node *n = nn_at(c->graph, id);
     if (!n || !n->identity) {
@@ -95,7 +95,8 @@ int32_t nn_new_value(nn_compiler *c, nn_id id, nn_place place)
     if (p->n_values >= INT32_MAX || sm_grow(&p->values, &p->cap_values, p->n_values + 1, sizeof *p->values) < 0 ||
         sm_grow(&p->slots, &p->cap_slots, p->n_values + 1, sizeof *p->slots) < 0)
         return SM_ENOMEM;
-    p->values[p->n_values] = (nn_value){ n->type, n->shape, NULL, (size_t)nn_elements(&n->shape) * nn_type_size(n->type) };
+    p->values[p->n_values] =
+        (nn_value){ n->type, n->shape, NULL, (size_t)nn_elements(&n->shape) * nn_type_size(n->type) };
     p->slots[p->n_values] =
         (nn_slot){ .place = place, .node = id, .alias = -1, .next_form = -1, .first = -1, .last = -1 };
     return (int32_t)p->n_values++;
@@ -449,8 +450,8 @@ static int start(nn_compiler *c, const nn_graph *g, const nn_compile_options *o)
 
 static int rewrite(nn_compiler *c)
 {
-    int err = nn_run_passes(c->graph, c->plan->backend, &c->options);
-    if (err == 0 && c->plan->backend->rewrite) {
+    int err = c->options.plain ? nn_graph_tidy(c->graph) : nn_run_passes(c->graph, c->plan->backend, &c->options);
+    if (err == 0 && !c->options.plain && c->plan->backend->rewrite) {
         if ((err = c->plan->backend->rewrite(c->graph, &c->options)) == 0)
             err = nn_graph_tidy(c->graph);
     }

@@ -65,7 +65,8 @@ static double stored(const nn_tensor *t, size_t i)
 
 static void convert_f32(const nn_tensor *t, size_t n, float *out)
 {
-    const size_t inner = t->scale && t->scale_axis >= 0 ? (size_t)nn_product(&t->shape, t->scale_axis + 1, t->shape.rank) : 1;
+    const size_t inner =
+        t->scale && t->scale_axis >= 0 ? (size_t)nn_product(&t->shape, t->scale_axis + 1, t->shape.rank) : 1;
     if (t->type == NN_F32 && !t->scale) {
         memcpy(out, t->data, n * sizeof *out);
         return;

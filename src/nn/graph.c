@@ -322,8 +322,8 @@ nn_id nn_add(nn_graph *g, const nn_op *op, const nn_attrs *attrs, const nn_id *i
 
 /* ---- leaves ---- */
 
-static nn_id add_leaf(nn_graph *g, const nn_op *op, const char *name, nn_type type, nn_shape shape, const nn_tensor *tensor,
-                      uint64_t identity)
+static nn_id add_leaf(nn_graph *g, const nn_op *op, const char *name, nn_type type, nn_shape shape,
+                      const nn_tensor *tensor, uint64_t identity)
 {
     nn_node node;
     int err = 0;

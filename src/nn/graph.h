@@ -83,10 +83,10 @@ typedef struct nn_op {
     int min_in,
         max_in;       /* own inputs; the first min_in must be there, the others may be NN_NONE. max_in -1: any number */
     uint32_t states;  /* bit i: input i must be a state, which the node changes in place */
-    uint32_t ints;     /* bit i: input i is i32; the others are f32 */
-    bool any_type;     /* moves numbers only: i32 as well, the output has the type of input 0 */
+    uint32_t ints;    /* bit i: input i is i32; the others are f32 */
+    bool any_type;    /* moves numbers only: i32 as well, the output has the type of input 0 */
     bool gives_state; /* the output is input 0's memory (state_write) */
-    bool inplace;      /* ref may write over input 0 when it has the output's shape */
+    bool inplace;     /* ref may write over input 0 when it has the output's shape */
     /* Sets n->shape and n->type, makes attributes explicit. Returns 0 or sm_fail(...) with a message about the operands. */
     int (*infer)(const nn_graph *g, nn_node *n);
     void (*ref)(const nn_call *c);                       /* the judge: plain C, sums in double. NULL: a leaf */
@@ -129,7 +129,7 @@ struct nn_node {
     const char *name;  /* inputs, states, weights; else NULL */
     const char *scope; /* what was being built; "" when nothing was said */
     nn_tensor tensor;  /* op const: its numbers as stored (any type, quantised); borrowed or of the graph's arena */
-    int uses;           /* by nodes, outputs, taps */
+    int uses;          /* by nodes, outputs, taps */
     uint64_t identity; /* of a constant: equal numbers in graphs that share weights; 0: not constant */
 };
 
@@ -202,10 +202,13 @@ void nn_walk_next(nn_walk *w);
 
 /* ---- what infer functions share: 0 or sm_fail naming the operand ---- */
 int nn_need_rank(const nn_graph *g, const nn_node *n, int i, int low, int high);
-int nn_need_shape(const nn_graph *g, const nn_node *n, int i, nn_shape expected); /* nothing to say when input i is not there */
+int nn_need_shape(const nn_graph *g, const nn_node *n, int i,
+                  nn_shape expected); /* nothing to say when input i is not there */
 /* An attribute array of 2 where 0 stands for `fallback`; a window along one axis. */
-int64_t nn_window_out(int64_t in, int64_t kernel, int stride, int dilation, int64_t before, int64_t after, bool ceil_mode);
-void nn_same_pads(int64_t in, int64_t kernel, int stride, int dilation, int *before, int *after); /* TensorFlow's SAME */
+int64_t nn_window_out(int64_t in, int64_t kernel, int stride, int dilation, int64_t before, int64_t after,
+                      bool ceil_mode);
+void nn_same_pads(int64_t in, int64_t kernel, int stride, int dilation, int *before,
+                  int *after); /* TensorFlow's SAME */
 
 /* ---- numbers of a constant expression (constant.c) ---- */
 /* Computes node `id` (nn_is_constant) into *out: f32 or i32, C order, made with sm_alloc_aligned when *owned comes back

@@ -115,7 +115,8 @@ static int copy_node(nn_graph *to, const nn_node *from, const nn_node *before, n
     out->inputs = sm_arena_get(to->arena, (size_t)SM_MAX(from->n_inputs, 1), sizeof *out->inputs, sizeof *out->inputs);
     if (!out->inputs)
         return SM_ENOMEM;
-    memcpy(out->inputs, from->inputs, (size_t)from->n_inputs * sizeof *out->inputs);
+    for (int i = 0; i < from->n_inputs; i++)
+        out->inputs[i] = from->inputs[i];
     if (from->name && !(out->name = sm_arena_strdup(to->arena, from->name)))
         return SM_ENOMEM;
     if (before && from[-1].scope == from->scope)

@@ -46,7 +46,8 @@ static void drop_unread(nn_plan *p)
     for (size_t i = 0; i < p->n_steps; i++) {
         nn_step *s = &p->steps[i];
         const nn_slot *out = &p->slots[s->out];
-        if (!strcmp(s->op, "reorder") && out->place == NN_IN_ARENA && out->alias < 0 && !out->pinned && out->last == (int)i) {
+        if (!strcmp(s->op, "reorder") && out->place == NN_IN_ARENA && out->alias < 0 && !out->pinned &&
+            out->last == (int)i) {
             if (s->free_state)
                 s->free_state(s->state);
             continue;

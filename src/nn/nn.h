@@ -16,7 +16,20 @@
 #include "base/base.h"
 
 /* ---- tensors ---- */
-typedef enum { NN_F32, NN_F64, NN_F16, NN_BF16, NN_I8, NN_U8, NN_I16, NN_U16, NN_I32, NN_I64, NN_BOOL, NN_TYPES } nn_type;
+typedef enum {
+    NN_F32,
+    NN_F64,
+    NN_F16,
+    NN_BF16,
+    NN_I8,
+    NN_U8,
+    NN_I16,
+    NN_U16,
+    NN_I32,
+    NN_I64,
+    NN_BOOL,
+    NN_TYPES
+} nn_type;
 size_t nn_type_size(nn_type t);
 const char *nn_type_name(nn_type t); /* "f32" */
 
@@ -26,19 +39,19 @@ typedef struct {
     int64_t dim[NN_MAX_RANK];
 } nn_shape;
 /* NN_SHAPE(2, 3): a shape of rank 2. NN_SCALAR: rank 0. */
-#define NN_SHAPE(...)                                                                                                  \
-    ((nn_shape){ (int)(sizeof((int64_t[]){ __VA_ARGS__ }) / sizeof(int64_t)), { __VA_ARGS__ } })
-#define NN_SCALAR ((nn_shape){ 0, { 0 } })
-int64_t nn_elements(const nn_shape *s);                         /* 1 for a scalar; -1 on overflow */
+#define NN_SHAPE(...) ((nn_shape){ (int)(sizeof((int64_t[]){ __VA_ARGS__ }) / sizeof(int64_t)), { __VA_ARGS__ } })
+#define NN_SCALAR     ((nn_shape){ 0, { 0 } })
+int64_t nn_elements(const nn_shape *s); /* 1 for a scalar; -1 on overflow */
 bool nn_shape_equal(const nn_shape *a, const nn_shape *b);
-const char *nn_shape_text(const nn_shape *s, char out[96]);     /* "[2, 3]" */
+const char *nn_shape_text(const nn_shape *s, char out[96]); /* "[2, 3]" */
 
 /* A dense tensor in C order. Who owns `data` is said where it is passed. */
 typedef struct {
     nn_type type;
     nn_shape shape;
     const void *data;
-    const float *scale;  /* integer types: value = scale * (q - zero); NULL: plain numbers. One entry, or dim[scale_axis] */
+    const float
+        *scale; /* integer types: value = scale * (q - zero); NULL: plain numbers. One entry, or dim[scale_axis] */
     const int32_t *zero; /* as many as scale, or NULL: all 0 */
     int scale_axis;      /* -1: one scale for all */
 } nn_tensor;
@@ -59,18 +72,20 @@ enum { NN_NONE = -1 };
 nn_graph *nn_graph_new(void); /* NULL: no memory */
 void nn_graph_free(nn_graph *g);
 int nn_graph_error(const nn_graph *g); /* 0, or the code of the first failure; sm_last_error() is set to its message */
-int nn_graph_fail(nn_graph *g, int code, const char *format, ...) SM_PRINTF(3, 4); /* what builders and importers report with */
+int nn_graph_fail(nn_graph *g, int code, const char *format, ...)
+    SM_PRINTF(3, 4); /* what builders and importers report with */
 /* Names what is being built, for messages: nn_scope(g, "layer%d", i). Copied; replaces the last one. */
 void nn_scope(nn_graph *g, const char *format, ...) SM_PRINTF(2, 3);
-const char *nn_name(nn_graph *g, const char *format, ...) SM_PRINTF(2, 3); /* a formatted name that lives with the graph */
-nn_shape nn_shape_of(const nn_graph *g, nn_id x);                          /* rank 0 for NN_NONE */
+const char *nn_name(nn_graph *g, const char *format, ...)
+    SM_PRINTF(2, 3);                              /* a formatted name that lives with the graph */
+nn_shape nn_shape_of(const nn_graph *g, nn_id x); /* rank 0 for NN_NONE */
 
 nn_id nn_input(nn_graph *g, const char *name, nn_shape shape);
 nn_id nn_input_typed(nn_graph *g, const char *name, nn_type type, nn_shape shape); /* NN_F32 or NN_I32 (token ids) */
 /* A tensor of the weights file, of this exact shape. Borrowed: the source must outlive the graph and its plans. */
 nn_id nn_weight(nn_graph *g, const nn_source *w, const char *name, nn_shape shape);
-nn_id nn_const(nn_graph *g, const nn_tensor *t);                  /* copied */
-nn_id nn_const_f32(nn_graph *g, nn_shape shape, const float *v);  /* copied */
+nn_id nn_const(nn_graph *g, const nn_tensor *t);                 /* copied */
+nn_id nn_const_f32(nn_graph *g, nn_shape shape, const float *v); /* copied */
 nn_id nn_const_scalar(nn_graph *g, float v);
 /* In-place state that lives between runs (KV cache, LSTM state), zeroed by nn_run_reset. */
 nn_id nn_state(nn_graph *g, const char *name, nn_shape shape);
@@ -96,27 +111,51 @@ nn_id nn_conv_transpose(nn_graph *g, nn_id x, nn_id w, nn_id b, const nn_conv_tr
 
 /* y = x w^T + b over the last axis. x [..., in], w [out, in], b [out] or NN_NONE. */
 nn_id nn_linear(nn_graph *g, nn_id x, nn_id w, nn_id b);
-nn_id nn_matmul(nn_graph *g, nn_id a, nn_id b, bool transpose_a, bool transpose_b); /* batched, leading axes broadcast */
+nn_id nn_matmul(nn_graph *g, nn_id a, nn_id b, bool transpose_a,
+                bool transpose_b); /* batched, leading axes broadcast */
 
 typedef enum {
-    NN_RELU, NN_LEAKY_RELU /* alpha */, NN_ELU /* alpha */, NN_SIGMOID, NN_TANH, NN_GELU /* erf */, NN_GELU_TANH, NN_SWISH,
-    NN_EXP, NN_LOG, NN_SQRT, NN_RSQRT, NN_ABS, NN_NEG, NN_SQUARE, NN_ERF, NN_SIN, NN_COS, NN_CLIP /* alpha..beta */,
-    NN_HARD_SIGMOID /* alpha x + beta in 0..1 */, NN_RECIPROCAL, NN_SOFTPLUS, NN_UNARY_KINDS
+    NN_RELU,
+    NN_LEAKY_RELU /* alpha */,
+    NN_ELU /* alpha */,
+    NN_SIGMOID,
+    NN_TANH,
+    NN_GELU /* erf */,
+    NN_GELU_TANH,
+    NN_SWISH,
+    NN_EXP,
+    NN_LOG,
+    NN_SQRT,
+    NN_RSQRT,
+    NN_ABS,
+    NN_NEG,
+    NN_SQUARE,
+    NN_ERF,
+    NN_SIN,
+    NN_COS,
+    NN_CLIP /* alpha..beta */,
+    NN_HARD_SIGMOID /* alpha x + beta in 0..1 */,
+    NN_RECIPROCAL,
+    NN_SOFTPLUS,
+    NN_UNARY_KINDS
 } nn_unary_kind;
 nn_id nn_unary(nn_graph *g, nn_unary_kind kind, nn_id x);
 nn_id nn_unary_with(nn_graph *g, nn_unary_kind kind, nn_id x, float alpha, float beta);
 typedef enum { NN_ADD, NN_SUB, NN_MUL, NN_DIV, NN_MAX, NN_MIN, NN_POW, NN_BINARY_KINDS } nn_binary_kind;
 nn_id nn_binary(nn_graph *g, nn_binary_kind kind, nn_id a, nn_id b); /* numpy broadcasting */
-nn_id nn_snake(nn_graph *g, nn_id x, nn_id alpha, nn_id beta);       /* x + sin^2(alpha x) / beta, [C] over axis 1; Oobleck's */
-nn_id nn_glu(nn_graph *g, nn_id x, int axis);                        /* first half * sigmoid(second half) */
+nn_id nn_snake(nn_graph *g, nn_id x, nn_id alpha,
+               nn_id beta);                   /* x + sin^2(alpha x) / beta, [C] over axis 1; Oobleck's */
+nn_id nn_glu(nn_graph *g, nn_id x, int axis); /* first half * sigmoid(second half) */
 nn_id nn_softmax(nn_graph *g, nn_id x, int axis);
 
 /* y = (x - mean) / sqrt(var + eps) * gamma + beta over axis 1; gamma, beta may be NN_NONE. Folded or made affine by compile. */
 nn_id nn_batch_norm(nn_graph *g, nn_id x, nn_id gamma, nn_id beta, nn_id mean, nn_id var, float eps);
-nn_id nn_affine(nn_graph *g, nn_id x, nn_id scale, nn_id offset, int axis); /* x * scale + offset, vectors along `axis` */
-nn_id nn_layer_norm(nn_graph *g, nn_id x, nn_id gamma, nn_id beta, float eps);                /* over the last axis */
-nn_id nn_rms_norm(nn_graph *g, nn_id x, nn_id gamma, float eps);                              /* over the last axis */
-nn_id nn_group_norm(nn_graph *g, nn_id x, nn_id gamma, nn_id beta, int groups, float eps);    /* axis 1 in groups, all of the rest */
+nn_id nn_affine(nn_graph *g, nn_id x, nn_id scale, nn_id offset,
+                int axis); /* x * scale + offset, vectors along `axis` */
+nn_id nn_layer_norm(nn_graph *g, nn_id x, nn_id gamma, nn_id beta, float eps); /* over the last axis */
+nn_id nn_rms_norm(nn_graph *g, nn_id x, nn_id gamma, float eps);               /* over the last axis */
+nn_id nn_group_norm(nn_graph *g, nn_id x, nn_id gamma, nn_id beta, int groups,
+                    float eps); /* axis 1 in groups, all of the rest */
 
 typedef struct {
     int kernel[2], stride[2], pad_before[2], pad_after[2]; /* stride 0: kernel */
@@ -136,7 +175,8 @@ nn_id nn_pad(nn_graph *g, nn_id x, nn_pad_kind kind, int axis, int64_t before, i
 nn_id nn_gather(nn_graph *g, nn_id table, nn_id ids); /* rows of table [V, D] at i32 ids [...] -> [..., D] */
 
 /* softmax(q k^T * scale + mask) v. q [N, H, Tq, D], k, v [N, Hkv, Tk, D] (H a multiple of Hkv), mask NN_NONE or broadcastable
- * to [N, H, Tq, Tk] (added). causal: query i sees keys up to i + Tk - Tq. length: i32 [1], only the first so many keys count. */
+ * to [N, H, Tq, Tk] (added). causal: query i sees keys up to i + Tk - Tq. length: i32 [1], only the first so many keys count, and causality
+ * then counts from it instead of Tk. */
 typedef struct {
     float scale;
     bool causal;
@@ -152,8 +192,10 @@ nn_id nn_lstm(nn_graph *g, nn_id x, nn_id w_ih, nn_id w_hh, nn_id b, nn_id h, nn
 
 /* ---- compiling and running ---- */
 typedef enum { NN_PRECISION_AUTO, NN_PRECISION_F32, NN_PRECISION_BF16, NN_PRECISION_INT8 } nn_precision;
-typedef struct nn_pack nn_pack; /* packed weights, shared by all plans of one model (several batch sizes); thread-safe */
-typedef struct nn_plan nn_plan; /* immutable once made: any number of threads may run it, each with its own nn_run_state */
+typedef struct nn_pack
+    nn_pack; /* packed weights, shared by all plans of one model (several batch sizes); thread-safe */
+typedef struct nn_plan
+    nn_plan; /* immutable once made: any number of threads may run it, each with its own nn_run_state */
 typedef struct nn_run_state nn_run_state;
 
 typedef struct {
@@ -162,7 +204,8 @@ typedef struct {
     int threads;            /* inside one network; 0: 1 */
     bool taps;              /* keep tapped tensors: nn_plan_tap_*; they are then exact, but fusions stop at them */
     bool emulate;
-    nn_pack *pack;          /* NULL: the plan has its own */
+    bool plain;    /* no rewriting: the graph as it was built. With "ref" the judge of everything else */
+    nn_pack *pack; /* NULL: the plan has its own */
 } nn_compile_options;
 
 int nn_pack_new(nn_pack **out);
@@ -208,7 +251,7 @@ size_t nn_run_profile_rows(const nn_run_state *r, const nn_profile_row **rows);
 /* Machine limits, measured now: oneDNN sgemm n^3 GFLOP/s (multiply-add = 2) at this thread count, best of `runs`. */
 double nn_measure_sgemm_gflops(int n, int threads, int runs);
 double nn_measure_copy_gbps(size_t bytes, int runs);
-bool nn_precision_native(nn_precision p); /* on this CPU */
+bool nn_precision_native(nn_precision p);   /* on this CPU */
 const char *nn_backend_text(char out[128]); /* "onednn 2.6.3 (AVX-512 with BF16)" */
 
 #endif

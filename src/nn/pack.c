@@ -89,8 +89,8 @@ static int make(nn_pack *p, form *f, int (*fill)(nn_compiler *c, void *user, voi
     return 0;
 }
 
-int nn_pack_find(nn_pack *p, uint64_t identity, const char *key, size_t bytes, int (*fill)(nn_compiler *c, void *user, void *data),
-                 nn_compiler *c, void *user, const void **data)
+int nn_pack_find(nn_pack *p, uint64_t identity, const char *key, size_t bytes,
+                 int (*fill)(nn_compiler *c, void *user, void *data), nn_compiler *c, void *user, const void **data)
 {
     form made = { .identity = identity, .bytes = bytes };
     int err = 0;

@@ -17,7 +17,7 @@ typedef enum {
 typedef struct {
     nn_place place;
     int index;
-    size_t offset;     /* in the arena or the states */
+    size_t offset; /* in the arena or the states */
     const void *fixed;
     nn_id node;
     int32_t alias;     /* its memory is part of this value's (-1: its own) ... */
@@ -82,7 +82,7 @@ int nn_run_passes(nn_graph *g, const nn_backend *b, const nn_compile_options *o)
 const nn_backend *nn_find_backend(const char *name);
 
 /* pack.c */
-int nn_pack_find(nn_pack *p, uint64_t identity, const char *key, size_t bytes, int (*fill)(nn_compiler *c, void *user, void *data),
-                 nn_compiler *c, void *user, const void **data);
+int nn_pack_find(nn_pack *p, uint64_t identity, const char *key, size_t bytes,
+                 int (*fill)(nn_compiler *c, void *user, void *data), nn_compiler *c, void *user, const void **data);
 
 #endif

@@ -78,7 +78,8 @@ int nn_run_state_new(const nn_plan *p, nn_run_state **out)
     r->exec.run = r;
     r->borrowed = sm_alloc(p->n_values + 1, sizeof *r->borrowed);
     r->rows = sm_alloc_zero(p->n_steps + 1, sizeof *r->rows);
-    if (!r->activations || !r->states || !r->exec.scratch || !r->exec.data || !r->exec.own || !r->borrowed || !r->rows) {
+    if (!r->activations || !r->states || !r->exec.scratch || !r->exec.data || !r->exec.own || !r->borrowed ||
+        !r->rows) {
         err = SM_ENOMEM;
         goto out;
     }
@@ -160,8 +161,9 @@ int nn_run_tap(const nn_plan *p, nn_run_state *r, int i, const char **name, nn_t
     if (r->plan != p || i < 0 || i >= p->n_taps)
         return sm_fail(SM_EUSAGE, "this plan has %d taps", p->n_taps);
     *name = p->taps[i].name;
-    *out = (nn_tensor){ .type = p->taps[i].type, .shape = p->taps[i].shape, .data = r->exec.data[p->taps[i].value],
-                        .scale_axis = -1 };
+    *out = (nn_tensor){
+        .type = p->taps[i].type, .shape = p->taps[i].shape, .data = r->exec.data[p->taps[i].value], .scale_axis = -1
+    };
     return 0;
 }
 

@@ -70,7 +70,8 @@ void nn_walk_next(nn_walk *w)
 
 /* ---- windows of convolutions and pools ---- */
 
-int64_t nn_window_out(int64_t in, int64_t kernel, int stride, int dilation, int64_t before, int64_t after, bool ceil_mode)
+int64_t nn_window_out(int64_t in, int64_t kernel, int stride, int dilation, int64_t before, int64_t after,
+                      bool ceil_mode)
 {
     const int64_t room = in + before + after - (dilation * (kernel - 1) + 1);
     if (room < 0)

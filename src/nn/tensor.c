@@ -8,8 +8,8 @@ static const struct {
     const char *name;
     size_t size;
 } types[NN_TYPES] = {
-    [NN_F32] = { "f32", 4 }, [NN_F64] = { "f64", 8 }, [NN_F16] = { "f16", 2 }, [NN_BF16] = { "bf16", 2 },
-    [NN_I8] = { "i8", 1 },   [NN_U8] = { "u8", 1 },   [NN_I16] = { "i16", 2 }, [NN_U16] = { "u16", 2 },
+    [NN_F32] = { "f32", 4 }, [NN_F64] = { "f64", 8 }, [NN_F16] = { "f16", 2 },   [NN_BF16] = { "bf16", 2 },
+    [NN_I8] = { "i8", 1 },   [NN_U8] = { "u8", 1 },   [NN_I16] = { "i16", 2 },   [NN_U16] = { "u16", 2 },
     [NN_I32] = { "i32", 4 }, [NN_I64] = { "i64", 8 }, [NN_BOOL] = { "bool", 1 },
 };
 

@@ -56,6 +56,11 @@ static nn_id generate(nn_graph *g, nn_random *r)
     return nn_affine(g, x, scale, nn_random_weight(g, r, NN_SHAPE(s.dim[axis]), -1, 1), axis);
 }
 
-const nn_op nn_op_affine = {
-    .name = "affine", .min_in = 3, .max_in = 3, .inplace = true, .infer = infer, .ref = ref, .sink = sink, .random = generate
-};
+const nn_op nn_op_affine = { .name = "affine",
+                             .min_in = 3,
+                             .max_in = 3,
+                             .inplace = true,
+                             .infer = infer,
+                             .ref = ref,
+                             .sink = sink,
+                             .random = generate };

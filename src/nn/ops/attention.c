@@ -20,7 +20,8 @@ static int infer(const nn_graph *g, nn_node *n)
     if ((err = nn_need_shape(g, n, 2, v)) < 0 || (err = nn_need_shape(g, n, 4, NN_SHAPE(1))) < 0)
         return err;
     if (mask && (nn_broadcast(&mask->shape, &scores, &both) < 0 || !nn_shape_equal(&both, &scores)))
-        return sm_fail(SM_EFORMAT, "mask %s does not broadcast to %s", nn_operand_text(mask, tq), nn_shape_text(&scores, tk));
+        return sm_fail(SM_EFORMAT, "mask %s does not broadcast to %s", nn_operand_text(mask, tq),
+                       nn_shape_text(&scores, tk));
     n->shape = q->shape;
     n->shape.dim[3] = v.dim[3];
     return 0;
@@ -33,8 +34,8 @@ typedef struct {
 } setup;
 
 /* One query's row; score: tk doubles, sum: dv doubles. A query that sees nothing gives zeros. */
-static void row(const setup *s, const float *q, const float *k, const float *v, const float *mask, int64_t i, double *score,
-                double *sum, float *y)
+static void row(const setup *s, const float *q, const float *k, const float *v, const float *mask, int64_t i,
+                double *score, double *sum, float *y)
 {
     const nn_attention_attrs *a = &s->call->attrs->attention;
     const int64_t seen = a->causal ? SM_CLAMP(i + s->visible - s->tq + 1, 0, s->visible) : s->visible;
@@ -102,19 +103,28 @@ nn_id nn_attention(nn_graph *g, nn_id q, nn_id k, nn_id v, nn_id mask, nn_id len
 static nn_id generate(nn_graph *g, nn_random *r)
 {
     const int n = nn_random_int(r, 1, 3), kv = nn_random_int(r, 1, 3), heads = kv * nn_random_int(r, 1, 2);
-    const int tk = nn_random_int(r, 1, 40), tq = nn_random_int(r, 1, tk), d = nn_random_int(r, 1, 20), dv = nn_random_int(r, 1, 20);
+    const int tk = nn_random_int(r, 1, 40), tq = nn_random_int(r, 1, tk), d = nn_random_int(r, 1, 20),
+              dv = nn_random_int(r, 1, 20);
     const nn_attention_attrs a = { .scale = nn_random_float(r, 0.1, 1), .causal = nn_random_int(r, 0, 1) };
     const nn_id q = nn_random_input(g, r, NN_SHAPE(n, heads, tq, d), -1, 1);
-    const nn_id k = nn_random_input(g, r, NN_SHAPE(n, kv, tk, d), -1, 1), v = nn_random_input(g, r, NN_SHAPE(n, kv, tk, dv), -1, 1);
+    const nn_id k = nn_random_input(g, r, NN_SHAPE(n, kv, tk, d), -1, 1),
+                v = nn_random_input(g, r, NN_SHAPE(n, kv, tk, dv), -1, 1);
     nn_id mask = NN_NONE, length = NN_NONE;
     if (nn_random_int(r, 0, 1))
-        mask = nn_random_input(g, r, NN_SHAPE(nn_random_int(r, 0, 1) ? n : 1, nn_random_int(r, 0, 1) ? heads : 1, tq, tk), -3, 3);
+        mask =
+            nn_random_input(g, r, NN_SHAPE(nn_random_int(r, 0, 1) ? n : 1, nn_random_int(r, 0, 1) ? heads : 1, tq, tk),
+                            -3, 3);
     if (nn_random_int(r, 0, 1))
         length = nn_random_ids(g, r, NN_SHAPE(1), tq, tk);
     return nn_attention(g, q, k, v, mask, length, &a);
 }
 
-const nn_op nn_op_attention = {
-    .name = "attention", .min_in = 3, .max_in = 5, .ints = 1 << 4, .infer = infer, .ref = ref, .scratch = scratch,
-    .macs = macs, .random = generate
-};
+const nn_op nn_op_attention = { .name = "attention",
+                                .min_in = 3,
+                                .max_in = 5,
+                                .ints = 1 << 4,
+                                .infer = infer,
+                                .ref = ref,
+                                .scratch = scratch,
+                                .macs = macs,
+                                .random = generate };

@@ -44,7 +44,8 @@ static nn_id generate(nn_graph *g, nn_random *r)
     for (int i = 0; i < s.rank; i++)
         s.dim[i] = nn_random_int(r, 1, 12);
     const nn_shape v = NN_SHAPE(s.dim[1]);
-    const nn_id x = nn_random_input(g, r, s, -2, 2), mean = nn_random_weight(g, r, v, -1, 1), var = nn_random_weight(g, r, v, 0.3, 2);
+    const nn_id x = nn_random_input(g, r, s, -2, 2), mean = nn_random_weight(g, r, v, -1, 1),
+                var = nn_random_weight(g, r, v, 0.3, 2);
     const nn_id gamma = nn_random_int(r, 0, 2) ? nn_random_weight(g, r, v, 0.5, 2) : NN_NONE;
     const nn_id beta = nn_random_int(r, 0, 2) ? nn_random_weight(g, r, v, -1, 1) : NN_NONE;
     return nn_batch_norm(g, x, gamma, beta, mean, var, 1e-3f);

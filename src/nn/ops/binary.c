@@ -84,6 +84,11 @@ static nn_id generate(nn_graph *g, nn_random *r)
     return nn_random_int(r, 0, 3) ? nn_binary(g, kind, x, y) : nn_binary(g, kind, y, x);
 }
 
-const nn_op nn_op_binary = {
-    .name = "binary", .min_in = 2, .max_in = 2, .inplace = true, .infer = infer, .ref = ref, .sink = sink, .random = generate
-};
+const nn_op nn_op_binary = { .name = "binary",
+                             .min_in = 2,
+                             .max_in = 2,
+                             .inplace = true,
+                             .infer = infer,
+                             .ref = ref,
+                             .sink = sink,
+                             .random = generate };

@@ -17,7 +17,8 @@ static int infer(const nn_graph *g, nn_node *n)
         const int64_t length = s.rank > axis ? s.dim[axis] : 0;
         s.dim[axis] = first->shape.dim[axis];
         if (!nn_shape_equal(&s, &first->shape))
-            return sm_fail(SM_EFORMAT, "%s does not fit %s", nn_operand_text(nn_in(g, n, i), tb), nn_operand_text(first, ta));
+            return sm_fail(SM_EFORMAT, "%s does not fit %s", nn_operand_text(nn_in(g, n, i), tb),
+                           nn_operand_text(first, ta));
         n->shape.dim[axis] += length;
     }
     return 0;
@@ -79,6 +80,12 @@ static nn_id generate(nn_graph *g, nn_random *r)
     return nn_concat(g, parts, n, axis);
 }
 
-const nn_op nn_op_concat = {
-    .name = "concat", .min_in = 1, .max_in = -1, .any_type = true, .infer = infer, .ref = ref, .joins = joins, .sink = sink, .random = generate
-};
+const nn_op nn_op_concat = { .name = "concat",
+                             .min_in = 1,
+                             .max_in = -1,
+                             .any_type = true,
+                             .infer = infer,
+                             .ref = ref,
+                             .joins = joins,
+                             .sink = sink,
+                             .random = generate };

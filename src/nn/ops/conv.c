@@ -14,10 +14,22 @@ static geometry measure(const nn_conv_attrs *a, const nn_shape *x, const nn_shap
     const bool flat = x->rank == 3;
     const int v = flat ? 0 : 1; /* where attributes of the width are */
     return (geometry){
-        .n = x->dim[0], .c = x->dim[1], .k = y->dim[1], .groups = a->groups,
-        .h = flat ? 1 : x->dim[2], .w = x->dim[x->rank - 1], .kh = flat ? 1 : w->dim[2], .kw = w->dim[w->rank - 1],
-        .oh = flat ? 1 : y->dim[2], .ow = y->dim[y->rank - 1], .sh = flat ? 1 : a->stride[0], .sw = a->stride[v],
-        .dh = flat ? 1 : a->dilation[0], .dw = a->dilation[v], .ph = flat ? 0 : a->pad_before[0], .pw = a->pad_before[v],
+        .n = x->dim[0],
+        .c = x->dim[1],
+        .k = y->dim[1],
+        .groups = a->groups,
+        .h = flat ? 1 : x->dim[2],
+        .w = x->dim[x->rank - 1],
+        .kh = flat ? 1 : w->dim[2],
+        .kw = w->dim[w->rank - 1],
+        .oh = flat ? 1 : y->dim[2],
+        .ow = y->dim[y->rank - 1],
+        .sh = flat ? 1 : a->stride[0],
+        .sw = a->stride[v],
+        .dh = flat ? 1 : a->dilation[0],
+        .dw = a->dilation[v],
+        .ph = flat ? 0 : a->pad_before[0],
+        .pw = a->pad_before[v],
     };
 }
 
@@ -30,7 +42,8 @@ static int resolve(nn_conv_attrs *a, const nn_shape *x, const nn_shape *w)
         if (i >= axes)
             a->pad_before[i] = a->pad_after[i] = 0, a->stride[i] = a->dilation[i] = 1;
         else if (a->same_tf)
-            nn_same_pads(x->dim[2 + i], w->dim[2 + i], a->stride[i], a->dilation[i], &a->pad_before[i], &a->pad_after[i]);
+            nn_same_pads(x->dim[2 + i], w->dim[2 + i], a->stride[i], a->dilation[i], &a->pad_before[i],
+                         &a->pad_after[i]);
         if (a->stride[i] < 1 || a->dilation[i] < 1 || a->pad_before[i] < 0 || a->pad_after[i] < 0)
             return sm_fail(SM_EUSAGE, "stride %d, dilation %d, padding %d and %d", a->stride[i], a->dilation[i],
                            a->pad_before[i], a->pad_after[i]);
@@ -51,7 +64,8 @@ static int infer(const nn_graph *g, nn_node *n)
     if ((err = nn_need_rank(g, n, 1, x->shape.rank, x->shape.rank)) < 0 || (err = resolve(a, &x->shape, &w->shape)) < 0)
         return err;
     if (a->groups < 1 || w->shape.dim[1] * a->groups != x->shape.dim[1] || w->shape.dim[0] % a->groups)
-        return sm_fail(SM_EFORMAT, "%s does not fit %s in %d groups", nn_operand_text(w, tw), nn_operand_text(x, tx), a->groups);
+        return sm_fail(SM_EFORMAT, "%s does not fit %s in %d groups", nn_operand_text(w, tw), nn_operand_text(x, tx),
+                       a->groups);
     n->shape = x->shape;
     n->shape.dim[1] = w->shape.dim[0];
     for (int i = 0; i < x->shape.rank - 2; i++)
@@ -151,6 +165,11 @@ static nn_id generate(nn_graph *g, nn_random *r)
     return nn_conv(g, in, weight, bias, &a);
 }
 
-const nn_op nn_op_conv = {
-    .name = "conv", .min_in = 2, .max_in = 3, .infer = infer, .ref = ref, .scratch = scratch, .macs = macs, .random = generate
-};
+const nn_op nn_op_conv = { .name = "conv",
+                           .min_in = 2,
+                           .max_in = 3,
+                           .infer = infer,
+                           .ref = ref,
+                           .scratch = scratch,
+                           .macs = macs,
+                           .random = generate };

@@ -10,7 +10,8 @@ static int resolve(nn_conv_transpose_attrs *a, int axes)
         a->dilation[i] = a->dilation[i] && i < axes ? a->dilation[i] : 1;
         if (i >= axes)
             a->pad_before[i] = a->pad_after[i] = a->output_pad[i] = 0;
-        if (a->stride[i] < 1 || a->dilation[i] < 1 || a->pad_before[i] < 0 || a->pad_after[i] < 0 || a->output_pad[i] < 0)
+        if (a->stride[i] < 1 || a->dilation[i] < 1 || a->pad_before[i] < 0 || a->pad_after[i] < 0 ||
+            a->output_pad[i] < 0)
             return sm_fail(SM_EUSAGE, "stride %d, dilation %d, padding %d and %d, output padding %d", a->stride[i],
                            a->dilation[i], a->pad_before[i], a->pad_after[i], a->output_pad[i]);
     }
@@ -29,12 +30,13 @@ static int infer(const nn_graph *g, nn_node *n)
     if ((err = nn_need_rank(g, n, 1, x->shape.rank, x->shape.rank)) < 0 || (err = resolve(a, x->shape.rank - 2)) < 0)
         return err;
     if (a->groups < 1 || w->shape.dim[0] != x->shape.dim[1] || w->shape.dim[0] % a->groups)
-        return sm_fail(SM_EFORMAT, "%s does not fit %s in %d groups", nn_operand_text(w, tw), nn_operand_text(x, tx), a->groups);
+        return sm_fail(SM_EFORMAT, "%s does not fit %s in %d groups", nn_operand_text(w, tw), nn_operand_text(x, tx),
+                       a->groups);
     n->shape = x->shape;
     n->shape.dim[1] = w->shape.dim[1] * a->groups;
     for (int i = 0; i < x->shape.rank - 2; i++)
-        n->shape.dim[2 + i] = (x->shape.dim[2 + i] - 1) * a->stride[i] + a->dilation[i] * (w->shape.dim[2 + i] - 1) + 1 +
-                              a->output_pad[i] - a->pad_before[i] - a->pad_after[i];
+        n->shape.dim[2 + i] = (x->shape.dim[2 + i] - 1) * a->stride[i] + a->dilation[i] * (w->shape.dim[2 + i] - 1) +
+                              1 + a->output_pad[i] - a->pad_before[i] - a->pad_after[i];
     return nn_need_shape(g, n, 2, NN_SHAPE(n->shape.dim[1]));
 }
 
@@ -45,7 +47,8 @@ static void plane(const nn_call *c, int64_t n, int64_t k, double *sum)
     const nn_shape *xs = &c->in[0].shape, *ws = &c->in[1].shape, *ys = &c->out.shape;
     const bool flat = xs->rank == 3;
     const int v = flat ? 0 : 1;
-    const int64_t h = flat ? 1 : xs->dim[2], w = xs->dim[xs->rank - 1], kh = flat ? 1 : ws->dim[2], kw = ws->dim[ws->rank - 1];
+    const int64_t h = flat ? 1 : xs->dim[2], w = xs->dim[xs->rank - 1], kh = flat ? 1 : ws->dim[2],
+                  kw = ws->dim[ws->rank - 1];
     const int64_t oh = flat ? 1 : ys->dim[2], ow = ys->dim[ys->rank - 1], channels = xs->dim[1];
     const int64_t cg = channels / a->groups, kg = ws->dim[1], first = k / kg * cg;
     for (int64_t ic = first; ic < first + cg; ic++) {
@@ -126,7 +129,11 @@ static nn_id generate(nn_graph *g, nn_random *r)
     return nn_conv_transpose(g, in, weight, bias, &a);
 }
 
-const nn_op nn_op_conv_transpose = {
-    .name = "conv_transpose", .min_in = 2, .max_in = 3, .infer = infer, .ref = ref, .scratch = scratch, .macs = macs,
-    .random = generate
-};
+const nn_op nn_op_conv_transpose = { .name = "conv_transpose",
+                                     .min_in = 2,
+                                     .max_in = 3,
+                                     .infer = infer,
+                                     .ref = ref,
+                                     .scratch = scratch,
+                                     .macs = macs,
+                                     .random = generate };

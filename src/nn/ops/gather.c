@@ -36,7 +36,8 @@ static nn_id generate(nn_graph *g, nn_random *r)
 {
     const int rows = nn_random_int(r, 1, 30), d = nn_random_int(r, 1, 20);
     const nn_id table = nn_random_weight(g, r, NN_SHAPE(rows, d), -1, 1);
-    return nn_gather(g, table, nn_random_ids(g, r, NN_SHAPE(nn_random_int(r, 1, 4), nn_random_int(r, 1, 7)), 0, rows - 1));
+    return nn_gather(g, table,
+                     nn_random_ids(g, r, NN_SHAPE(nn_random_int(r, 1, 4), nn_random_int(r, 1, 7)), 0, rows - 1));
 }
 
 const nn_op nn_op_gather = {

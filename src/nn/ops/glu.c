@@ -51,4 +51,6 @@ static nn_id generate(nn_graph *g, nn_random *r)
     return nn_glu(g, nn_random_input(g, r, s, -3, 3), axis);
 }
 
-const nn_op nn_op_glu = { .name = "glu", .min_in = 1, .max_in = 1, .infer = infer, .ref = ref, .sink = sink, .random = generate };
+const nn_op nn_op_glu = {
+    .name = "glu", .min_in = 1, .max_in = 1, .infer = infer, .ref = ref, .sink = sink, .random = generate
+};

@@ -29,7 +29,8 @@ static void ref(const nn_call *c)
         nn_row_statistics(x, run, (double)c->attrs->norm.eps, &mean, &inverse);
         for (int64_t i = 0; i < run; i++) {
             const int64_t k = (r * run + i) / inner % channels;
-            y[i] = (float)(((double)x[i] - mean) * inverse * (gamma ? (double)gamma[k] : 1) + (beta ? (double)beta[k] : 0));
+            y[i] = (float)(((double)x[i] - mean) * inverse * (gamma ? (double)gamma[k] : 1) +
+                           (beta ? (double)beta[k] : 0));
         }
     }
 }
@@ -52,7 +53,8 @@ static nn_id generate(nn_graph *g, nn_random *r)
     const nn_shape v = NN_SHAPE(s.dim[1]);
     const nn_id x = nn_random_input(g, r, s, -2, 3);
     const nn_id gamma = nn_random_int(r, 0, 2) ? nn_random_weight(g, r, v, 0.5, 2) : NN_NONE;
-    return nn_group_norm(g, x, gamma, nn_random_int(r, 0, 2) ? nn_random_weight(g, r, v, -1, 1) : NN_NONE, groups, 1e-5f);
+    return nn_group_norm(g, x, gamma, nn_random_int(r, 0, 2) ? nn_random_weight(g, r, v, -1, 1) : NN_NONE, groups,
+                         1e-5f);
 }
 
 const nn_op nn_op_group_norm = {

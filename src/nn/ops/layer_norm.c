@@ -35,7 +35,8 @@ static void ref(const nn_call *c)
         double mean, inverse;
         nn_row_statistics(x, d, (double)c->attrs->norm.eps, &mean, &inverse);
         for (int64_t i = 0; i < d; i++)
-            y[i] = (float)(((double)x[i] - mean) * inverse * (gamma ? (double)gamma[i] : 1) + (beta ? (double)beta[i] : 0));
+            y[i] = (float)(((double)x[i] - mean) * inverse * (gamma ? (double)gamma[i] : 1) +
+                           (beta ? (double)beta[i] : 0));
     }
 }
 

@@ -37,9 +37,11 @@ static void step(const nn_call *c, const float *x, const float *h, int64_t hidde
     const int64_t width = c->in[0].shape.dim[2];
     const float *w_ih = c->in[1].data, *w_hh = c->in[2].data, *b = c->in[3].data;
     for (int64_t k = 0; k < 4 * hidden; k++)
-        gate[k] = dot(w_ih + k * width, x, width) + (h ? dot(w_hh + k * hidden, h, hidden) : 0) + (b ? (double)b[k] : 0);
+        gate[k] =
+            dot(w_ih + k * width, x, width) + (h ? dot(w_hh + k * hidden, h, hidden) : 0) + (b ? (double)b[k] : 0);
     for (int64_t k = 0; k < hidden; k++) {
-        const double in = nn_unary_value(NN_SIGMOID, gate[k], 0, 0), forget = nn_unary_value(NN_SIGMOID, gate[hidden + k], 0, 0);
+        const double in = nn_unary_value(NN_SIGMOID, gate[k], 0, 0),
+                     forget = nn_unary_value(NN_SIGMOID, gate[hidden + k], 0, 0);
         const double out = nn_unary_value(NN_SIGMOID, gate[3 * hidden + k], 0, 0);
         cell[k] = forget * cell[k] + in * tanh(gate[2 * hidden + k]);
         y[k] = (float)(out * tanh(cell[k]));
@@ -52,7 +54,8 @@ static void ref(const nn_call *c)
     const bool kept = c->n_in > 5 && c->in[4].data;
     double *gate = c->scratch, *cell = gate + 4 * hidden;
     for (int64_t n = 0; n < c->out.shape.dim[0]; n++) {
-        float *h = kept ? (float *)c->in[4].data + n * hidden : NULL, *kept_cell = kept ? (float *)c->in[5].data + n * hidden : NULL;
+        float *h = kept ? (float *)c->in[4].data + n * hidden : NULL,
+              *kept_cell = kept ? (float *)c->in[5].data + n * hidden : NULL;
         const float *last = h;
         for (int64_t k = 0; k < hidden; k++)
             cell[k] = kept ? (double)kept_cell[k] : 0;
@@ -85,7 +88,8 @@ nn_id nn_lstm(nn_graph *g, nn_id x, nn_id w_ih, nn_id w_hh, nn_id b, nn_id h, nn
 
 static nn_id generate(nn_graph *g, nn_random *r)
 {
-    const int n = nn_random_int(r, 1, 3), t = nn_random_int(r, 1, 12), width = nn_random_int(r, 1, 12), hidden = nn_random_int(r, 1, 12);
+    const int n = nn_random_int(r, 1, 3), t = nn_random_int(r, 1, 12), width = nn_random_int(r, 1, 12),
+              hidden = nn_random_int(r, 1, 12);
     const nn_id x = nn_random_input(g, r, NN_SHAPE(n, t, width), -1, 1);
     const nn_id w_ih = nn_random_weight(g, r, NN_SHAPE(4 * hidden, width), -1, 1);
     const nn_id w_hh = nn_random_weight(g, r, NN_SHAPE(4 * hidden, hidden), -1, 1);
@@ -95,7 +99,12 @@ static nn_id generate(nn_graph *g, nn_random *r)
     return nn_lstm(g, x, w_ih, w_hh, b, h, kept ? nn_state(g, "c", NN_SHAPE(n, hidden)) : NN_NONE);
 }
 
-const nn_op nn_op_lstm = {
-    .name = "lstm", .min_in = 3, .max_in = 6, .states = 1 << 4 | 1 << 5, .infer = infer, .ref = ref, .scratch = scratch,
-    .macs = macs, .random = generate
-};
+const nn_op nn_op_lstm = { .name = "lstm",
+                           .min_in = 3,
+                           .max_in = 6,
+                           .states = 1 << 4 | 1 << 5,
+                           .infer = infer,
+                           .ref = ref,
+                           .scratch = scratch,
+                           .macs = macs,
+                           .random = generate };

@@ -33,7 +33,8 @@ static void ref(const nn_call *c)
 {
     const nn_shape *as = &c->in[0].shape, *bs = &c->in[1].shape, *ys = &c->out.shape;
     const bool flip_a = c->attrs->transpose.a, flip_b = c->attrs->transpose.b;
-    const int64_t rows = ys->dim[ys->rank - 2], columns = ys->dim[ys->rank - 1], depth = as->dim[as->rank - (flip_a ? 2 : 1)];
+    const int64_t rows = ys->dim[ys->rank - 2], columns = ys->dim[ys->rank - 1],
+                  depth = as->dim[as->rank - (flip_a ? 2 : 1)];
     const nn_shape batch = leading(ys), la = leading(as), lb = leading(bs);
     double *sum = c->scratch;
     float *y = c->out.data;
@@ -91,9 +92,15 @@ static nn_id generate(nn_graph *g, nn_random *r)
     a.dim[batch] = flip_a ? k : m, a.dim[batch + 1] = flip_a ? m : k;
     b.dim[batch] = flip_b ? n : k, b.dim[batch + 1] = flip_b ? k : n;
     const nn_id x = nn_random_input(g, r, a, -1, 1);
-    return nn_matmul(g, x, nn_random_int(r, 0, 2) ? nn_random_input(g, r, b, -1, 1) : nn_random_weight(g, r, b, -1, 1), flip_a, flip_b);
+    return nn_matmul(g, x, nn_random_int(r, 0, 2) ? nn_random_input(g, r, b, -1, 1) : nn_random_weight(g, r, b, -1, 1),
+                     flip_a, flip_b);
 }
 
-const nn_op nn_op_matmul = {
-    .name = "matmul", .min_in = 2, .max_in = 2, .infer = infer, .ref = ref, .scratch = scratch, .macs = macs, .random = generate
-};
+const nn_op nn_op_matmul = { .name = "matmul",
+                             .min_in = 2,
+                             .max_in = 2,
+                             .infer = infer,
+                             .ref = ref,
+                             .scratch = scratch,
+                             .macs = macs,
+                             .random = generate };

@@ -37,7 +37,8 @@ static void ref(const nn_call *c)
 {
     const nn_shape *xs = &c->in[0].shape;
     const int axis = c->attrs->pad.axis;
-    const int64_t inner = nn_product(xs, axis + 1, xs->rank), outer = nn_product(xs, 0, axis), length = c->out.shape.dim[axis];
+    const int64_t inner = nn_product(xs, axis + 1, xs->rank), outer = nn_product(xs, 0, axis),
+                  length = c->out.shape.dim[axis];
     int32_t *y = c->out.data;
     for (int64_t o = 0; o < outer; o++)
         for (int64_t i = 0; i < length; i++, y += inner) {
@@ -82,6 +83,11 @@ static nn_id generate(nn_graph *g, nn_random *r)
     return nn_pad(g, x, kind, axis, nn_random_int(r, 0, most), nn_random_int(r, 0, most));
 }
 
-const nn_op nn_op_pad = {
-    .name = "pad", .min_in = 1, .max_in = 1, .any_type = true, .infer = infer, .ref = ref, .sink = sink, .random = generate
-};
+const nn_op nn_op_pad = { .name = "pad",
+                          .min_in = 1,
+                          .max_in = 1,
+                          .any_type = true,
+                          .infer = infer,
+                          .ref = ref,
+                          .sink = sink,
+                          .random = generate };

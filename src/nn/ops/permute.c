@@ -86,6 +86,12 @@ static nn_id generate(nn_graph *g, nn_random *r)
     return nn_permute(g, nn_random_input(g, r, s, -1, 1), order);
 }
 
-const nn_op nn_op_permute = {
-    .name = "permute", .min_in = 1, .max_in = 1, .any_type = true, .infer = infer, .ref = ref, .view = view, .sink = sink, .random = generate
-};
+const nn_op nn_op_permute = { .name = "permute",
+                              .min_in = 1,
+                              .max_in = 1,
+                              .any_type = true,
+                              .infer = infer,
+                              .ref = ref,
+                              .view = view,
+                              .sink = sink,
+                              .random = generate };

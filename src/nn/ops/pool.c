@@ -22,13 +22,16 @@ static int infer(const nn_graph *g, nn_node *n)
             return sm_fail(SM_EUSAGE, "window %d, stride %d", a->kernel[i], a->stride[i]);
         if (a->same_tf)
             nn_same_pads(n->shape.dim[2 + i], a->kernel[i], a->stride[i], 1, &a->pad_before[i], &a->pad_after[i]);
-        if (a->pad_before[i] < 0 || a->pad_after[i] < 0 || a->pad_before[i] >= a->kernel[i] || a->pad_after[i] >= a->kernel[i])
-            return sm_fail(SM_EUSAGE, "padding %d and %d of a window of %d", a->pad_before[i], a->pad_after[i], a->kernel[i]);
+        if (a->pad_before[i] < 0 || a->pad_after[i] < 0 || a->pad_before[i] >= a->kernel[i] ||
+            a->pad_after[i] >= a->kernel[i])
+            return sm_fail(SM_EUSAGE, "padding %d and %d of a window of %d", a->pad_before[i], a->pad_after[i],
+                           a->kernel[i]);
         const int64_t in = n->shape.dim[2 + i];
         n->shape.dim[2 + i] =
             nn_window_out(in, a->kernel[i], a->stride[i], 1, a->pad_before[i], a->pad_after[i], a->ceil_mode);
         if (a->ceil_mode) /* made explicit: what the last window needs behind; it may lie beyond the padding */
-            a->pad_after[i] = (int)SM_MAX((n->shape.dim[2 + i] - 1) * a->stride[i] + a->kernel[i] - in - a->pad_before[i], 0);
+            a->pad_after[i] =
+                (int)SM_MAX((n->shape.dim[2 + i] - 1) * a->stride[i] + a->kernel[i] - in - a->pad_before[i], 0);
     }
     a->same_tf = a->ceil_mode = false;
     return 0;
@@ -59,7 +62,8 @@ static void pool(const nn_call *c, bool max)
     const int64_t area = nn_product(xs, 2, xs->rank), out = nn_product(ys, 2, ys->rank), ow = ys->dim[ys->rank - 1];
     float *y = c->out.data;
     for (int64_t i = 0; i < nn_elements(ys); i++)
-        y[i] = (float)window(&c->attrs->pool, (const float *)c->in[0].data + i / out * area, xs, i % out / ow, i % ow, max);
+        y[i] = (float)window(&c->attrs->pool, (const float *)c->in[0].data + i / out * area, xs, i % out / ow, i % ow,
+                             max);
 }
 
 static void ref_max(const nn_call *c)

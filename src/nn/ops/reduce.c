@@ -11,7 +11,8 @@ static int infer(const nn_graph *g, nn_node *n)
     if ((unsigned)n->attrs.reduce.kind >= NN_REDUCE_KINDS)
         return sm_fail(SM_EUSAGE, "no such reduction: %d", (int)n->attrs.reduce.kind);
     if (n->attrs.reduce.axes >> x->rank)
-        return sm_fail(SM_EUSAGE, "%s has no axes of mask %#x", nn_operand_text(nn_in(g, n, 0), text), n->attrs.reduce.axes);
+        return sm_fail(SM_EUSAGE, "%s has no axes of mask %#x", nn_operand_text(nn_in(g, n, 0), text),
+                       n->attrs.reduce.axes);
     for (int i = 0; i < x->rank; i++)
         if (!(n->attrs.reduce.axes >> i & 1))
             n->shape.dim[n->shape.rank++] = x->dim[i];
@@ -52,8 +53,10 @@ static void ref(const nn_call *c)
             low = v < low || v != v ? v : low;
             high = v > high || v != v ? v : high;
         }
-        const double results[NN_REDUCE_KINDS] = { [NN_REDUCE_SUM] = sum, [NN_REDUCE_MEAN] = sum / (double)length,
-                                                  [NN_REDUCE_MAX] = high, [NN_REDUCE_MIN] = low };
+        const double results[NN_REDUCE_KINDS] = { [NN_REDUCE_SUM] = sum,
+                                                  [NN_REDUCE_MEAN] = sum / (double)length,
+                                                  [NN_REDUCE_MAX] = high,
+                                                  [NN_REDUCE_MIN] = low };
         y[r] = (float)results[kind];
     }
 }

@@ -57,6 +57,11 @@ static nn_id generate(nn_graph *g, nn_random *r)
     return nn_random_int(r, 0, 1) ? nn_reshape(g, x, NN_SHAPE(a * b, -1)) : nn_reshape(g, x, NN_SHAPE(c, 1, b, a));
 }
 
-const nn_op nn_op_reshape = {
-    .name = "reshape", .min_in = 1, .max_in = 1, .any_type = true, .infer = infer, .ref = ref, .view = view, .random = generate
-};
+const nn_op nn_op_reshape = { .name = "reshape",
+                              .min_in = 1,
+                              .max_in = 1,
+                              .any_type = true,
+                              .infer = infer,
+                              .ref = ref,
+                              .view = view,
+                              .random = generate };

@@ -24,7 +24,8 @@ static void ref(const nn_call *c)
     const int64_t rows = nn_product(&c->out.shape, 0, 3);
     for (int64_t r = 0; r < rows; r++) {
         const float *x = (const float *)c->in[0].data + r * d;
-        const float *cosine = (const float *)c->in[1].data + r % t * half, *sine = (const float *)c->in[2].data + r % t * half;
+        const float *cosine = (const float *)c->in[1].data + r % t * half,
+                    *sine = (const float *)c->in[2].data + r % t * half;
         float *y = (float *)c->out.data + r * d;
         for (int64_t i = 0; i < half; i++) {
             const double a = (double)x[i], b = (double)x[half + i];

@@ -16,7 +16,8 @@ static int infer(const nn_graph *g, nn_node *n)
     end = SM_CLAMP(end < 0 ? end + dim : end, 0, dim);
     if (n->attrs.slice.step < 1 || begin >= end)
         return sm_fail(SM_EFORMAT, "%s: nothing lies in %lld to %lld by %lld along axis %d", nn_operand_text(x, text),
-                       (long long)n->attrs.slice.begin, (long long)n->attrs.slice.end, (long long)n->attrs.slice.step, axis);
+                       (long long)n->attrs.slice.begin, (long long)n->attrs.slice.end, (long long)n->attrs.slice.step,
+                       axis);
     n->attrs.slice.axis = axis;
     n->attrs.slice.begin = begin;
     n->attrs.slice.end = end;
@@ -29,7 +30,8 @@ static void ref(const nn_call *c)
 {
     const nn_shape *xs = &c->in[0].shape;
     const int axis = c->attrs->slice.axis;
-    const int64_t inner = nn_product(xs, axis + 1, xs->rank), outer = nn_product(xs, 0, axis), length = c->out.shape.dim[axis];
+    const int64_t inner = nn_product(xs, axis + 1, xs->rank), outer = nn_product(xs, 0, axis),
+                  length = c->out.shape.dim[axis];
     int32_t *y = c->out.data;
     for (int64_t o = 0; o < outer; o++)
         for (int64_t i = 0; i < length; i++, y += inner) {
@@ -55,7 +57,8 @@ static nn_id sink(nn_graph *g, nn_id node, const int *order)
     const nn_id x = nn_unpermuted(g, n.inputs[0], order, n.shape.rank);
     if (x == NN_NONE)
         return NN_NONE;
-    const nn_id y = nn_slice(g, x, order[n.attrs.slice.axis], n.attrs.slice.begin, n.attrs.slice.end, n.attrs.slice.step);
+    const nn_id y =
+        nn_slice(g, x, order[n.attrs.slice.axis], n.attrs.slice.begin, n.attrs.slice.end, n.attrs.slice.step);
     return nn_permute(g, y, order);
 }
 
@@ -78,6 +81,12 @@ static nn_id generate(nn_graph *g, nn_random *r)
     return nn_slice(g, x, axis, begin, end, nn_random_int(r, 1, 3));
 }
 
-const nn_op nn_op_slice = {
-    .name = "slice", .min_in = 1, .max_in = 1, .any_type = true, .infer = infer, .ref = ref, .view = view, .sink = sink, .random = generate
-};
+const nn_op nn_op_slice = { .name = "slice",
+                            .min_in = 1,
+                            .max_in = 1,
+                            .any_type = true,
+                            .infer = infer,
+                            .ref = ref,
+                            .view = view,
+                            .sink = sink,
+                            .random = generate };

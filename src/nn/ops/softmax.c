@@ -59,4 +59,11 @@ static nn_id generate(nn_graph *g, nn_random *r)
     return nn_softmax(g, nn_random_input(g, r, s, -6, 6), axis);
 }
 
-const nn_op nn_op_softmax = { .name = "softmax", .min_in = 1, .max_in = 1, .inplace = true, .infer = infer, .ref = ref, .sink = sink, .random = generate };
+const nn_op nn_op_softmax = { .name = "softmax",
+                              .min_in = 1,
+                              .max_in = 1,
+                              .inplace = true,
+                              .infer = infer,
+                              .ref = ref,
+                              .sink = sink,
+                              .random = generate };

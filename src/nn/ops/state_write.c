@@ -39,14 +39,20 @@ nn_id nn_state_write(nn_graph *g, nn_id state, nn_id x, nn_id position)
 
 static nn_id generate(nn_graph *g, nn_random *r)
 {
-    const int n = nn_random_int(r, 1, 2), h = nn_random_int(r, 1, 3), room = nn_random_int(r, 2, 9), d = nn_random_int(r, 1, 9);
+    const int n = nn_random_int(r, 1, 2), h = nn_random_int(r, 1, 3), room = nn_random_int(r, 2, 9),
+              d = nn_random_int(r, 1, 9);
     const int t = nn_random_int(r, 1, room);
     const nn_id state = nn_state(g, "cache", NN_SHAPE(n, h, room, d));
     const nn_id x = nn_random_input(g, r, NN_SHAPE(n, h, t, d), -1, 1);
     return nn_unary(g, NN_NEG, nn_state_write(g, state, x, nn_random_ids(g, r, NN_SHAPE(1), 0, room - t)));
 }
 
-const nn_op nn_op_state_write = {
-    .name = "state_write", .min_in = 3, .max_in = 3, .ints = 1 << 2, .states = 1, .gives_state = true, .infer = infer,
-    .ref = ref, .random = generate
-};
+const nn_op nn_op_state_write = { .name = "state_write",
+                                  .min_in = 3,
+                                  .max_in = 3,
+                                  .ints = 1 << 2,
+                                  .states = 1,
+                                  .gives_state = true,
+                                  .infer = infer,
+                                  .ref = ref,
+                                  .random = generate };

@@ -19,18 +19,18 @@ F(sigmoid, x >= 0 ? 1 / (1 + exp(-x)) : exp(x) / (1 + exp(x)))
 F(tanh, tanh(x))
 F(gelu, 0.5 * x * (1 + erf(x * 0.70710678118654752440)))
 F(gelu_tanh, 0.5 * x * (1 + tanh(0.79788456080286535588 * (x + 0.044715 * x * x * x))))
-F(swish, x * f_sigmoid(x, 0, 0))
+F(swish, x *f_sigmoid(x, 0, 0))
 F(exp, exp(x))
 F(log, log(x))
 F(sqrt, sqrt(x))
 F(rsqrt, 1 / sqrt(x))
 F(abs, fabs(x))
 F(neg, -x)
-F(square, x * x)
+F(square, x *x)
 F(erf, erf(x))
 F(sin, sin(x))
 F(cos, cos(x))
-F(clip, x < alpha ? alpha : x > beta ? beta : x)
+F(clip, x<alpha ? alpha : x> beta ? beta : x)
 F(hard_sigmoid, f_clip(alpha *x + beta, 0, 1))
 F(reciprocal, 1 / x)
 F(softplus, x > 0 ? x + log1p(exp(-x)) : log1p(exp(x)))
@@ -116,13 +116,19 @@ static nn_id sink(nn_graph *g, nn_id node, const int *order)
 static nn_id generate(nn_graph *g, nn_random *r)
 {
     const nn_unary_kind kind = (nn_unary_kind)nn_random_int(r, 0, NN_UNARY_KINDS - 1);
-    const nn_shape shape = NN_SHAPE(nn_random_int(r, 1, 3), nn_random_int(r, 1, 20), nn_random_int(r, 1, 9), nn_random_int(r, 1, 9));
+    const nn_shape shape =
+        NN_SHAPE(nn_random_int(r, 1, 3), nn_random_int(r, 1, 20), nn_random_int(r, 1, 9), nn_random_int(r, 1, 9));
     const nn_id x = nn_random_input(g, r, shape, kinds[kind].low, kinds[kind].high);
     if (kind == NN_CLIP || kind == NN_HARD_SIGMOID)
         return nn_unary_with(g, kind, x, nn_random_float(r, 0.1, 0.5), nn_random_float(r, 0.6, 2));
     return nn_unary(g, kind, x);
 }
 
-const nn_op nn_op_unary = {
-    .name = "unary", .min_in = 1, .max_in = 1, .inplace = true, .infer = infer, .ref = ref, .sink = sink, .random = generate
-};
+const nn_op nn_op_unary = { .name = "unary",
+                            .min_in = 1,
+                            .max_in = 1,
+                            .inplace = true,
+                            .infer = infer,
+                            .ref = ref,
+                            .sink = sink,
+                            .random = generate };
