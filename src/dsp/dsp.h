@@ -193,5 +193,7 @@ typedef struct {
     void (*write)(const dsp_result *r, sm_json *j);
 } dsp_field;
 size_t dsp_fields(const dsp_field **out);
+const char *dsp_kind_name(dsp_kind kind); /* "one_shot", ... */
+void dsp_fields_markdown(sm_buffer *out); /* docs/fields.md */
 
 #endif

@@ -18,7 +18,7 @@ enum {
 #define LOWEST_HZ  40.0
 #define HIGHEST_HZ 16000.0
 #define KNEE       3000.0f /* magnitudes below 1/KNEE of full scale (-70 dBFS) hardly count */
-#define RISE       0.05f   /* by which an onset exceeds the mean around it, in decades, mean over bands */
+#define RISE       0.025f  /* by which an onset exceeds the mean around it, in decades, mean over bands */
 
 typedef struct {
     double time_s;
@@ -141,7 +141,29 @@ int dsp_onsets_frame(dsp_onsets *o, const float *power)
     return o->frames > AHEAD ? judge(o, o->judged++) : 0;
 }
 
-/* Onsets that the loud ones bury are dropped, and of two within 30 ms the weaker. */
+static int descending(const void *a, const void *b)
+{
+    const float x = *(const float *)a, y = *(const float *)b;
+    return (x < y) - (x > y);
+}
+
+/* What a strong onset of this sound is: the strongest, or the one that an eighth of them exceeds, since the first rises out of
+ * silence and so towers over all others. */
+static int strong_onset(const dsp_onsets *o, float *out)
+{
+    float *sorted = sm_alloc(o->length + 1, sizeof *sorted);
+    if (!sorted)
+        return SM_ENOMEM;
+    sorted[0] = 0;
+    for (size_t i = 0; i < o->length; i++)
+        sorted[i] = o->items[i].strength;
+    qsort(sorted, o->length, sizeof *sorted, descending);
+    *out = sorted[o->length / 8];
+    sm_free(sorted);
+    return 0;
+}
+
+/* Onsets that strong ones bury are dropped, and of two within 30 ms the weaker. */
 int dsp_onsets_finish(dsp_onsets *o, double duration_s, double **times, size_t *n)
 {
     *times = NULL;
@@ -149,15 +171,16 @@ int dsp_onsets_finish(dsp_onsets *o, double duration_s, double **times, size_t *
     int err = 0;
     while (err == 0 && o->judged < o->frames)
         err = judge(o, o->judged++);
+    float strong = 0;
+    if (err == 0)
+        err = strong_onset(o, &strong);
     if (err < 0)
         return err;
-    float most = 0;
     size_t kept = 0;
-    for (size_t i = 0; i < o->length; i++)
-        most = SM_MAX(most, o->items[i].strength);
+    const double last_s = duration_s - 0.025; /* the cut at the end is broad-band too, but no onset */
     for (size_t i = 0; i < o->length; i++) {
         onset x = o->items[i];
-        if (x.strength < 0.1f * most || x.time_s >= duration_s)
+        if (x.strength < 0.05f * strong || (kept > 0 && x.time_s > last_s))
             continue;
         if (kept > 0 && x.time_s - o->items[kept - 1].time_s < 0.03) {
             if (x.strength > o->items[kept - 1].strength)

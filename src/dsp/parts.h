@@ -51,6 +51,23 @@ int dsp_spectrum_push(dsp_spectrum *s, const float *mono, size_t n);
 int dsp_spectrum_finish(dsp_spectrum *s, dsp_spectral *out); /* silence: NANs */
 void dsp_spectrum_free(dsp_spectrum *s);
 
+/* timbre.c */
+void dsp_words(const dsp_spectral *s, const dsp_shape *shape, dsp_timbre *out); /* the seven words; silence: NANs */
+double dsp_energy(const dsp_levels *l, double onsets_a_second, double brightness);
+
+/* kind.c */
+typedef struct {
+    bool silent;
+    double duration_s, effective_s;
+    size_t onsets;
+    const double *onset_times_s;
+    double tail_db;          /* of dsp_shape */
+    double tempo_confidence; /* 0: no tempo was looked for, or none found */
+    double beats_in_file;    /* NAN: no tempo */
+} dsp_kind_facts;
+void dsp_kind_of(const dsp_kind_facts *f, const dsp_evidence *evidence,
+                 dsp_timbre *out); /* kind and what goes with it */
+
 /* pitch.c: the first 30 s */
 typedef struct dsp_pitch_state dsp_pitch_state;
 int dsp_pitch_new(dsp_pitch_state **out);

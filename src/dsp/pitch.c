@@ -107,7 +107,7 @@ static int first_deep_dip(const yin *y)
     for (int lag = from; lag < y->lag_most; lag++)
         if (is_dip(y->dips, lag)) {
             bottom(y->dips, lag, &height);
-            if (height <= best + 0.08 && best < 1)
+            if (height <= best * 1.5 + 0.1 && best < 1)
                 return lag;
         }
     return 0;
