@@ -195,6 +195,12 @@ int nn_users(const nn_graph *g, nn_id id, nn_id *users, int max)
     return found;
 }
 
+nn_id nn_only_user(const nn_graph *g, nn_id id)
+{
+    nn_id user = NN_NONE;
+    return nn_uses(g, id) == 1 && nn_users(g, id, &user, 1) == 1 ? user : NN_NONE;
+}
+
 nn_shape nn_shape_of(const nn_graph *g, nn_id x)
 {
     const nn_node *n = nn_at(g, x);

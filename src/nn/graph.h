@@ -92,6 +92,11 @@ typedef struct nn_op {
     void (*ref)(const nn_call *c);                       /* the judge: plain C, sums in double. NULL: a leaf */
     size_t (*scratch)(const nn_call *c);                 /* of ref, bytes; NULL: none */
     double (*macs)(const nn_graph *g, const nn_node *n); /* multiply-adds of the plain definition; NULL: 0 */
+    int posts; /* 0: nothing is fused behind it; 1: posts may be, channels are axis 1; -1: channels are the last axis */
+    /* The same with weights changed so that the output is y * scale + offset, or the input is x * scale + offset, per
+     * channel; NN_NONE: not possible (weights that are not constant, zero padding). */
+    nn_id (*fold_after)(nn_graph *g, nn_id node, nn_id scale, nn_id offset);
+    nn_id (*fold_before)(nn_graph *g, nn_id node, nn_id scale, nn_id offset);
     /* Input(s) x are permute(x', order): the same value as nn_permute of this operation on the x', so that permutations
      * move towards the outputs, meet and cancel. NN_NONE: not possible here. NULL: never. */
     nn_id (*sink)(nn_graph *g, nn_id node, const int *order);
@@ -155,6 +160,8 @@ bool nn_is_constant(const nn_graph *g, nn_id id);
 bool nn_has_effect(const nn_graph *g, const nn_node *n);
 /* How often a value is used: by nodes, as an output, as a tap. A pass may swallow a value only if this is 1. */
 int nn_uses(const nn_graph *g, nn_id id);
+/* The node that alone uses it, once; NN_NONE if there are others, or an output or tap of it. */
+nn_id nn_only_user(const nn_graph *g, nn_id id);
 /* The nodes that use it, up to `max`; returns how many there are (outputs and taps not counted). */
 int nn_users(const nn_graph *g, nn_id id, nn_id *users, int max);
 size_t nn_graph_outputs(const nn_graph *g, const nn_named **out);
@@ -216,6 +223,12 @@ void nn_same_pads(int64_t in, int64_t kernel, int stride, int dilation, int *bef
 int nn_constant(const nn_graph *g, nn_id id, nn_tensor *out, void **owned);
 /* The single number of a constant of one element; false if it is none (or no memory). */
 bool nn_constant_scalar(const nn_graph *g, nn_id id, double *out);
+
+/* Constants made from constants, without work that ones and zeros spare; NN_NONE counts as 0 in add. (constant_math.c) */
+nn_id nn_mul_constants(nn_graph *g, nn_id a, nn_id b);
+nn_id nn_add_constants(nn_graph *g, nn_id a, nn_id b);
+nn_id nn_filled(nn_graph *g, nn_shape shape, float v);
+bool nn_is_filled(const nn_graph *g, nn_id id, float v); /* sees plain constants only */
 
 /* ---- what reference kernels share ---- */
 double nn_unary_value(nn_unary_kind kind, double x, double alpha, double beta);

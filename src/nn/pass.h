@@ -21,12 +21,7 @@ typedef struct {
 #include "nn/passes/passes.def"
 #undef NN_PASS
 
-/* Fuses `user`, the only user of `node`, behind it: adds the post, and node takes user's place. 1: done, 0: may not, < 0: error. */
-int nn_fuse(nn_graph *g, const nn_pass_context *p, nn_id node, nn_id user, const nn_post *post, const nn_id *operands,
-            int n);
-/* Is this node one that posts can be fused behind? */
-bool nn_takes_posts(const nn_node *n);
-/* Constants' arithmetic: nodes that are computed once, when packed. */
-nn_id nn_constant_reshape(nn_graph *g, nn_id x, nn_shape shape);
+/* The channel axis that a node's posts and folded vectors count along; -1: it takes none. */
+int nn_channel_axis(const nn_node *n);
 
 #endif

@@ -9,6 +9,11 @@ static const nn_pass *const passes[] = {
 };
 #undef NN_PASS
 
+int nn_channel_axis(const nn_node *n)
+{
+    return n->op->posts == 0 ? -1 : n->op->posts < 0 ? n->shape.rank - 1 : n->op->posts;
+}
+
 int nn_run_passes(nn_graph *g, const nn_backend *b, const nn_compile_options *o)
 {
     const nn_pass_context context = { b, o };

@@ -144,6 +144,45 @@ nn_id nn_conv(nn_graph *g, nn_id x, nn_id w, nn_id b, const nn_conv_attrs *a)
     return nn_add(g, &nn_op_conv, &attrs, (nn_id[]){ x, w, b }, 3);
 }
 
+static bool fixed(const nn_graph *g, const nn_node *n)
+{
+    return !n->n_posts && nn_in(g, n, 1)->identity && (!nn_in(g, n, 2) || nn_in(g, n, 2)->identity);
+}
+
+static nn_id fold_after(nn_graph *g, nn_id node, nn_id scale, nn_id offset)
+{
+    const nn_node n = *nn_at(g, node);
+    nn_shape per_filter = { nn_in(g, &n, 1)->shape.rank, { -1, 1, 1, 1 } };
+    if (!fixed(g, &n))
+        return NN_NONE;
+    const nn_id w = nn_mul_constants(g, n.inputs[1], nn_reshape(g, scale, per_filter));
+    const nn_id b = nn_in(g, &n, 2) ? nn_mul_constants(g, n.inputs[2], scale) : NN_NONE;
+    return nn_conv(g, n.inputs[0], w, nn_add_constants(g, b, offset), &n.attrs.conv);
+}
+
+/* w (s x + o) + b = (w s) x + (sum of w o + b): only where every tap reads x, not padding, which stands for 0 after the
+ * offset. Weights are seen as [groups, K / groups, C / groups, taps]. */
+static nn_id fold_before(nn_graph *g, nn_id node, nn_id scale, nn_id offset)
+{
+    const nn_node n = *nn_at(g, node);
+    const nn_conv_attrs *a = &n.attrs.conv;
+    const nn_shape shape = nn_in(g, &n, 1)->shape;
+    const nn_shape split =
+        NN_SHAPE(a->groups, shape.dim[0] / a->groups, shape.dim[1], nn_product(&shape, 2, shape.rank));
+    const nn_shape per_channel = NN_SHAPE(a->groups, 1, shape.dim[1], 1);
+    if (!fixed(g, &n) || a->pad_before[0] || a->pad_before[1] || a->pad_after[0] || a->pad_after[1])
+        return NN_NONE;
+    const nn_id w = nn_reshape(g, n.inputs[1], split);
+    const nn_id scaled = nn_reshape(g, nn_mul_constants(g, w, nn_reshape(g, scale, per_channel)), shape);
+    nn_id moved = NN_NONE;
+    if (!nn_is_filled(g, offset, 0)) {
+        moved = nn_reduce(g, NN_REDUCE_SUM, nn_mul_constants(g, w, nn_reshape(g, offset, per_channel)), 4 | 8, false);
+        moved = nn_reshape(g, moved, NN_SHAPE(shape.dim[0]));
+    }
+    return nn_conv(g, nn_at(g, n.inputs[0])->inputs[0], scaled,
+                   nn_add_constants(g, nn_in(g, &n, 2) ? n.inputs[2] : NN_NONE, moved), a);
+}
+
 /* 1-D and 2-D; dense, grouped, depthwise; any stride, dilation and padding; sometimes SAME. */
 static nn_id generate(nn_graph *g, nn_random *r)
 {
@@ -169,6 +208,9 @@ const nn_op nn_op_conv = { .name = "conv",
                            .min_in = 2,
                            .max_in = 3,
                            .infer = infer,
+                           .posts = 1,
+                           .fold_after = fold_after,
+                           .fold_before = fold_before,
                            .ref = ref,
                            .scratch = scratch,
                            .macs = macs,

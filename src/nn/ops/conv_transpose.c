@@ -109,6 +109,24 @@ nn_id nn_conv_transpose(nn_graph *g, nn_id x, nn_id w, nn_id b, const nn_conv_tr
     return nn_add(g, &nn_op_conv_transpose, &attrs, (nn_id[]){ x, w, b }, 3);
 }
 
+/* Weights are [groups, C / groups, K / groups, taps]. */
+static nn_id fold_after(nn_graph *g, nn_id node, nn_id scale, nn_id offset)
+{
+    const nn_node n = *nn_at(g, node);
+    const nn_shape shape = nn_in(g, &n, 1)->shape;
+    const int64_t groups = n.attrs.conv_transpose.groups;
+    const nn_shape split = NN_SHAPE(groups, shape.dim[0] / groups, shape.dim[1], nn_product(&shape, 2, shape.rank));
+    if (n.n_posts || !nn_in(g, &n, 1)->identity || (nn_in(g, &n, 2) && !nn_in(g, &n, 2)->identity))
+        return NN_NONE;
+    nn_id w = n.inputs[1];
+    if (!nn_is_filled(g, scale, 1)) {
+        const nn_id factors = nn_reshape(g, scale, NN_SHAPE(groups, 1, shape.dim[1], 1));
+        w = nn_reshape(g, nn_mul_constants(g, nn_reshape(g, w, split), factors), shape);
+    }
+    const nn_id b = nn_in(g, &n, 2) ? nn_mul_constants(g, n.inputs[2], scale) : NN_NONE;
+    return nn_conv_transpose(g, n.inputs[0], w, nn_add_constants(g, b, offset), &n.attrs.conv_transpose);
+}
+
 static nn_id generate(nn_graph *g, nn_random *r)
 {
     const int axes = nn_random_int(r, 1, 2), groups = nn_random_int(r, 0, 2) ? 1 : nn_random_int(r, 2, 3);
@@ -133,6 +151,8 @@ const nn_op nn_op_conv_transpose = { .name = "conv_transpose",
                                      .min_in = 2,
                                      .max_in = 3,
                                      .infer = infer,
+                                     .posts = 1,
+                                     .fold_after = fold_after,
                                      .ref = ref,
                                      .scratch = scratch,
                                      .macs = macs,

@@ -40,6 +40,33 @@ nn_id nn_linear(nn_graph *g, nn_id x, nn_id w, nn_id b)
     return nn_add(g, &nn_op_linear, NULL, (nn_id[]){ x, w, b }, 3);
 }
 
+static bool fixed(const nn_graph *g, const nn_node *n)
+{
+    return !n->n_posts && nn_in(g, n, 1)->identity && (!nn_in(g, n, 2) || nn_in(g, n, 2)->identity);
+}
+
+static nn_id fold_after(nn_graph *g, nn_id node, nn_id scale, nn_id offset)
+{
+    const nn_node n = *nn_at(g, node);
+    if (!fixed(g, &n))
+        return NN_NONE;
+    const nn_id w = nn_mul_constants(g, n.inputs[1], nn_reshape(g, scale, NN_SHAPE(-1, 1)));
+    const nn_id b = nn_in(g, &n, 2) ? nn_mul_constants(g, n.inputs[2], scale) : NN_NONE;
+    return nn_linear(g, n.inputs[0], w, nn_add_constants(g, b, offset));
+}
+
+/* w (s x + o) + b = (w s) x + (w o + b) */
+static nn_id fold_before(nn_graph *g, nn_id node, nn_id scale, nn_id offset)
+{
+    const nn_node n = *nn_at(g, node);
+    if (!fixed(g, &n))
+        return NN_NONE;
+    const nn_id w = nn_mul_constants(g, n.inputs[1], scale);
+    const nn_id moved = nn_is_filled(g, offset, 0) ? NN_NONE : nn_linear(g, offset, n.inputs[1], NN_NONE);
+    return nn_linear(g, nn_at(g, n.inputs[0])->inputs[0], w,
+                     nn_add_constants(g, nn_in(g, &n, 2) ? n.inputs[2] : NN_NONE, moved));
+}
+
 static nn_id generate(nn_graph *g, nn_random *r)
 {
     const int in = nn_random_int(r, 1, 70), out = nn_random_int(r, 1, 40);
@@ -50,6 +77,13 @@ static nn_id generate(nn_graph *g, nn_random *r)
     return nn_linear(g, a, w, nn_random_int(r, 0, 1) ? nn_random_weight(g, r, NN_SHAPE(out), -1, 1) : NN_NONE);
 }
 
-const nn_op nn_op_linear = {
-    .name = "linear", .min_in = 2, .max_in = 3, .infer = infer, .ref = ref, .macs = macs, .random = generate
-};
+const nn_op nn_op_linear = { .name = "linear",
+                             .min_in = 2,
+                             .max_in = 3,
+                             .infer = infer,
+                             .posts = -1,
+                             .fold_after = fold_after,
+                             .fold_before = fold_before,
+                             .ref = ref,
+                             .macs = macs,
+                             .random = generate };

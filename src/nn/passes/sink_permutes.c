@@ -50,7 +50,9 @@ static const nn_node *permuted_input(const nn_graph *g, const nn_node *n, int or
             continue;
         for (int k = 0; k < x->shape.rank; k++)
             order[k] = x->attrs.permute.order[k];
-        return x;
+        /* those that move nothing are views, not worth pushing: but two in a row are one */
+        if (n->op == &nn_op_permute || !is_free(&nn_in(g, x, 0)->shape, order))
+            return x;
     }
     return NULL;
 }
