@@ -17,7 +17,10 @@ typedef struct {
     AVStream *stream;
     int rate, channels;
     int used;       /* samples of `frame` that are given; nb_samples: all */
-    int64_t target; /* after a seek: the frame that is asked for, -1: no seek */
+    int64_t target; /* after a jump: the frame that is asked for, -1: no jump */
+    int64_t skip;   /* frames that are still to be dropped */
+    bool exact;     /* time stamps count samples */
+    sm_source *source;
     int bad_packets;
     bool drained;
 } ffmpeg_state;
@@ -124,17 +127,16 @@ static int apply_target(ffmpeg_state *s)
 {
     const int64_t start = s->stream->start_time == AV_NOPTS_VALUE ? 0 : s->stream->start_time;
     const int64_t pts = s->frame->best_effort_timestamp;
-    int64_t at, skip;
 
-    if (s->target < 0)
-        return 0;
-    if (pts == AV_NOPTS_VALUE)
-        return sm_fail(SM_EFORMAT, "no time stamps to find frame %lld by", (long long)s->target);
-    at = s->f.av_rescale_q(pts - start, s->stream->time_base, (AVRational){ 1, s->rate });
-    skip = SM_MAX(s->target - at, 0);
-    s->used = (int)SM_MIN(skip, (int64_t)s->frame->nb_samples);
-    if (s->used < s->frame->nb_samples)
+    if (s->target >= 0) {
+        if (pts == AV_NOPTS_VALUE)
+            return sm_fail(SM_EFORMAT, "no time stamps to find frame %lld by", (long long)s->target);
+        const int64_t at = s->f.av_rescale_q(pts - start, s->stream->time_base, (AVRational){ 1, s->rate });
+        s->skip = SM_MAX(s->target - at, 0);
         s->target = -1;
+    }
+    s->used = (int)SM_MIN(s->skip, (int64_t)s->frame->nb_samples);
+    s->skip -= s->used;
     return 0;
 }
 
@@ -195,18 +197,18 @@ static int copy_tags(const ffmpeg_state *s, const AVDictionary *from, sm_audio_m
 
 /* MP4's edit list counts samples: what comes after them is the encoder's padding, as long as it is no more than a few of its
  * blocks (else the header lies, and everything is read). */
-static void trust_edit_list(const ffmpeg_state *s, sm_decoder_info *info)
+static void trust_edit_list(ffmpeg_state *s, sm_decoder_info *info)
 {
     const int block = s->stream->codecpar->frame_size;
     const int64_t all = s->stream->nb_frames * (int64_t)block;
 
     info->approximate = strncmp(s->format->iformat->name, "mov", 3) != 0;
-    if (!info->approximate && s->stream->time_base.den == s->rate && block > 0 &&
-        all - info->frames <= 4 * (int64_t)block)
+    s->exact = !info->approximate && s->stream->time_base.den == s->rate;
+    if (s->exact && block > 0 && all - info->frames <= 4 * (int64_t)block)
         info->limit = info->frames;
 }
 
-static void describe(const ffmpeg_state *s, sm_decoder_info *info)
+static void describe(ffmpeg_state *s, sm_decoder_info *info)
 {
     const AVCodecParameters *p = s->stream->codecpar;
     const AVCodecDescriptor *d = s->f.avcodec_descriptor_get(p->codec_id);
@@ -231,9 +233,8 @@ static void describe(const ffmpeg_state *s, sm_decoder_info *info)
     trust_edit_list(s, info);
 }
 
-static void ffmpeg_close(void *state)
+static void close_stream(ffmpeg_state *s)
 {
-    ffmpeg_state *s = state;
     if (s->frame)
         s->f.av_frame_free(&s->frame);
     if (s->packet)
@@ -246,7 +247,12 @@ static void ffmpeg_close(void *state)
         s->f.av_freep(&s->io->buffer);
         s->f.avio_context_free(&s->io);
     }
-    sm_free(s);
+}
+
+static void ffmpeg_close(void *state)
+{
+    close_stream(state);
+    sm_free(state);
 }
 
 static int ffmpeg_open(sm_source *source, sm_audio_metadata *meta, void **out, sm_decoder_info *info)
@@ -258,6 +264,7 @@ static int ffmpeg_open(sm_source *source, sm_audio_metadata *meta, void **out, s
     if (!s)
         return SM_ENOMEM;
     s->target = -1;
+    s->source = source;
     err = sm_ffmpeg_load(&s->f);
     if (err < 0) {
         sm_free(s);
@@ -342,6 +349,8 @@ static int64_t ffmpeg_read(void *state, float *out, size_t frames)
     ffmpeg_state *s = state;
     size_t given = 0;
 
+    if (!s->frame)
+        return sm_fail(SM_EFORMAT, "going back to its beginning failed");
     while (given < frames) {
         if (s->used >= s->frame->nb_samples) {
             const int err = next_frame(s);
@@ -368,20 +377,41 @@ static int64_t ffmpeg_read(void *state, float *out, size_t frames)
     return (int64_t)given;
 }
 
+/* From the beginning again: the first `frame` frames will be decoded and dropped. */
+static int restart(ffmpeg_state *s, int64_t frame)
+{
+    int err;
+
+    close_stream(s);
+    s->source->cursor = 0;
+    s->drained = false;
+    s->used = 0;
+    s->target = -1;
+    err = open_format(s, s->source);
+    if (err == 0)
+        err = open_codec(s);
+    s->skip = frame;
+    return err;
+}
+
+/* Only MP4's time stamps are exact enough to jump by, and only away from the beginning, where the encoder's delay is cut. */
 static int ffmpeg_seek(void *state, int64_t frame)
 {
     ffmpeg_state *s = state;
+    const int64_t before = frame - PREROLL; /* lossy codecs need a run-up */
+
+    if (!s->frame || !s->exact || before < PREROLL)
+        return restart(s, frame);
     const int64_t start = s->stream->start_time == AV_NOPTS_VALUE ? 0 : s->stream->start_time;
-    const int64_t before = SM_MAX(frame - PREROLL, 0); /* lossy codecs need a run-up */
     const int64_t pts = start + s->f.av_rescale_q(before, (AVRational){ 1, s->rate }, s->stream->time_base);
     const int code = s->f.av_seek_frame(s->format, s->stream->index, pts, AVSEEK_FLAG_BACKWARD);
-
     if (code < 0)
-        return ffmpeg_fail(s, code);
+        return restart(s, frame);
     s->f.avcodec_flush_buffers(s->codec);
     s->drained = false;
     s->used = s->frame->nb_samples;
     s->target = frame;
+    s->skip = 0;
     return 0;
 }
 

@@ -135,19 +135,24 @@ static bool mpeg_chain(sm_source *s, int64_t at, int wanted)
     return true;
 }
 
-/* Frames right at the beginning or behind ID3 tags; or, behind at most 64 kB of something else, so many in a row that they are
+/* Right at the beginning or behind ID3 tags; or, behind at most 64 kB of something else, so many frames in a row that they are
  * no accident. */
-static bool is_mpeg(sm_source *s)
+int64_t sm_mpeg_first_frame(sm_source *s)
 {
     const int64_t first = sm_id3_length(s, 0);
     uint8_t h[4];
 
     if (mpeg_chain(s, first, 2))
-        return true;
+        return first;
     for (int64_t at = first; at < first + MPEG_SEARCH && sm_source_read_at(s, at, h, 4) == 4; at++)
         if (h[0] == 0xff && mpeg_frame_bytes(h) > 0 && mpeg_chain(s, at, 8))
-            return true;
-    return false;
+            return at;
+    return -1;
+}
+
+static bool is_mpeg(sm_source *s)
+{
+    return sm_mpeg_first_frame(s) >= 0;
 }
 
 const sm_audio_kind sm_audio_kinds[] = {

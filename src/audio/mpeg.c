@@ -8,14 +8,15 @@
 
 /* Foreign bytes in the middle that are skipped: another track's tag with its picture. More is not audio any more. */
 enum { RESYNC_BYTES = 16 << 20, REST_BYTES = 1 << 16 };
+/* Frames decoded before the place of a seek: the bit reservoir reaches back over many small ones. */
+enum { RUN_UP = 32 };
 
 typedef struct {
     mpg123_handle *handle;
     sm_source *source;
     int channels;
     long rate;
-    int64_t declared; /* MPEG frames that the Xing tag promises, -1: no tag */
-    bool wild;        /* samples were made 0 that no encoder can have meant */
+    bool wild; /* samples were made 0 that no encoder can have meant */
 } mpeg_state;
 
 static mpg123_ssize_t io_read(void *user, void *to, size_t n)
@@ -47,6 +48,7 @@ static int open_stream(mpeg_state *s, sm_source *source, bool gapless)
     mpg123_param(s->handle, MPG123_REMOVE_FLAGS, MPG123_AUTO_RESAMPLE | MPG123_FUZZY, 0);
     mpg123_param(s->handle, gapless ? MPG123_ADD_FLAGS : MPG123_REMOVE_FLAGS, MPG123_GAPLESS, 0);
     mpg123_param(s->handle, MPG123_RESYNC_LIMIT, RESYNC_BYTES, 0);
+    mpg123_param(s->handle, MPG123_PREFRAMES, RUN_UP, 0);
     mpg123_format_all(s->handle);
     if (mpg123_replace_reader_handle(s->handle, io_read, io_seek, NULL) != MPG123_OK ||
         mpg123_open_handle(s->handle, source) != MPG123_OK ||
@@ -58,8 +60,23 @@ static int open_stream(mpeg_state *s, sm_source *source, bool gapless)
     /* a part in mono or stereo is given like the beginning; a part at another rate ends the reading */
     mpg123_format_none(s->handle);
     mpg123_format2(s->handle, 0, channels, MPG123_ENC_FLOAT_32);
-    s->declared = mpg123_framelength(s->handle);
     return mpg123_scan(s->handle) == MPG123_OK ? 0 : mpeg_fail(s);
+}
+
+/* MPEG frames that the first frame's Xing (or Info) tag promises: it stands where the side information ends. -1: no tag. */
+static int64_t promised_frames(sm_source *source)
+{
+    const int64_t at = sm_mpeg_first_frame(source);
+    uint8_t h[4], tag[12];
+
+    if (at < 0 || sm_source_read_at(source, at, h, 4) != 4)
+        return -1;
+    const bool mpeg1 = (h[1] >> 3 & 3) == 3, mono = h[3] >> 6 == 3;
+    const int side = mpeg1 ? (mono ? 17 : 32) : (mono ? 9 : 17);
+    if (sm_source_read_at(source, at + 4 + side, tag, 12) != 12 ||
+        (memcmp(tag, "Xing", 4) != 0 && memcmp(tag, "Info", 4) != 0) || !(tag[7] & 1))
+        return -1;
+    return sm_be32(tag + 8);
 }
 
 static const char *codec_name(mpg123_handle *handle)
@@ -102,8 +119,8 @@ static int mpeg_open(sm_source *source, sm_audio_metadata *meta, void **out, sm_
     info->channels = s->channels;
     frames = mpg123_length(s->handle);
     info->frames = frames >= 0 ? frames : -1;
-    if (s->declared > mpg123_framelength(s->handle) + 1)
-        info->declared = s->declared * mpg123_spf(s->handle);
+    if (promised_frames(source) > mpg123_framelength(s->handle) + 1)
+        info->declared = promised_frames(source) * mpg123_spf(s->handle);
     if (frames > 0)
         info->bitrate_bps =
             (int64_t)(8.0 * (double)(source->size - sm_id3_length(source, 0)) * (double)s->rate / (double)frames + 0.5);

@@ -16,6 +16,7 @@ struct sm_audio {
     sm_audio_metadata metadata;
     int64_t position;        /* frames given */
     int64_t declared_frames; /* what the header promised where that is more than there is; 0: no lie known */
+    int64_t filling;         /* frames by which `limit` may be less than the decoder's count */
     int64_t limit;           /* frames after which the rest is a codec's padding; -1: none */
     int64_t repaired_values; /* NaN, infinity */
     bool ended, approximate;
@@ -79,7 +80,7 @@ static int open_decoder(sm_audio *a, sm_decoder_info *d)
             return 0;
         }
         if (err == SM_ENOMEM)
-            return err;
+            return sm_fail_prefix(err, "%s", a->path);
         if (a->source.read_errno)
             return sm_fail(SM_EIO, "%s: %s", a->path, strerror(a->source.read_errno));
         if (!first_code) {
@@ -103,10 +104,13 @@ static void look_at_riff(sm_audio *a)
     sm_riff_repair(&a->source, &layout);
     if (layout.unfinished)
         a->lack = "its header was never finished";
+    if (layout.tail)
+        a->lack = "many bytes follow the audio that its header does not explain";
     if (layout.declared_bytes > layout.data_bytes)
         a->declared_frames = layout.declared_bytes / layout.block_align;
     if (layout.format_tag == 2 || layout.format_tag == 0x11) { /* ADPCM: the last block is filled up */
         a->limit = layout.fact_frames > 0 ? layout.fact_frames : -1;
+        a->filling = layout.samples_per_block;
         a->declared_frames = 0;
     }
 }
@@ -118,12 +122,12 @@ static void fill_info(sm_audio *a, const sm_decoder_info *d)
     a->info.frames = d->frames;
     a->approximate = d->approximate;
     a->declared_frames = SM_MAX(a->declared_frames, d->declared);
-    if (d->limit > 0)
-        a->limit = d->limit;
     if (d->lack)
         a->lack = d->lack;
-    if (a->limit > 0 && (d->frames < a->limit || d->frames - a->limit > 1 << 16))
+    if (a->limit > 0 && (d->frames < a->limit || d->frames - a->limit >= a->filling))
         a->limit = -1; /* not the last block's filling: the fact chunk is wrong */
+    if (d->limit > 0)
+        a->limit = d->limit;
     if (a->limit > 0)
         a->info.frames = a->limit;
     snprintf(a->info.container, sizeof a->info.container, "%s", d->container ? d->container : a->kind->container);
@@ -228,7 +232,7 @@ static void note_end(sm_audio *a)
 static int64_t note_damage(sm_audio *a, int err)
 {
     if (err == SM_ENOMEM)
-        return err;
+        return sm_fail_prefix(err, "%s", a->path);
     if (a->source.read_errno)
         return sm_fail(SM_EIO, "%s: %s", a->path, strerror(a->source.read_errno));
     if (a->position == 0)

@@ -43,6 +43,8 @@ extern const sm_audio_kind sm_audio_kinds[]; /* ends with a NULL container */
 const sm_audio_kind *sm_audio_kind_find(sm_source *s);
 /* "text", "PNG image", "zeros", "bytes 12 34 56 78": what a file that is no sound begins with. */
 const char *sm_source_looks_like(sm_source *s, char out[64]);
+/* Where MPEG audio begins, -1: there is none. */
+int64_t sm_mpeg_first_frame(sm_source *s);
 /* Length of the ID3v2 tags at `at`, 0: none there. */
 int64_t sm_id3_length(sm_source *s, int64_t at);
 
@@ -50,10 +52,12 @@ int64_t sm_id3_length(sm_source *s, int64_t at);
 typedef struct {
     int64_t data_at, data_bytes; /* really there; data_at 0: no data chunk found */
     int64_t declared_bytes;      /* -1: a stream's, to the end of the file */
+    bool tail;                   /* much follows the data that is no chunk: the size may be too small */
     bool unfinished;             /* the header still has the zeros it began with */
     int rate_hz, channels, block_align;
     int64_t fact_frames; /* 0: no fact chunk */
     int format_tag;
+    int samples_per_block; /* of the ADPCM kinds */
 } sm_riff_layout;
 void sm_riff_measure(sm_source *s, sm_riff_layout *out);
 /* Shows the libraries a header that tells the truth; true when something had to be corrected. */

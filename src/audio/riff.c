@@ -4,7 +4,15 @@
 
 #include "audio/reader.h"
 
-enum { ACID_BYTES = 24, SMPL_BYTES = 36, SMPL_LOOP = 24, INST_BYTES = 7, CUE_BYTES = 24, BEXT_BYTES = 346 };
+enum {
+    TAIL_BYTES = 1 << 16,
+    ACID_BYTES = 24,
+    SMPL_BYTES = 36,
+    SMPL_LOOP = 24,
+    INST_BYTES = 7,
+    CUE_BYTES = 24,
+    BEXT_BYTES = 346
+};
 
 /* A walk over the chunks of any of the three. */
 typedef struct {
@@ -101,6 +109,8 @@ static void read_format(sm_source *s, const chunk_walk *w, sm_riff_layout *out)
     out->channels = sm_le16(fmt + 2);
     out->rate_hz = (int)SM_MIN(sm_le32(fmt + 4), (uint32_t)INT32_MAX);
     out->block_align = sm_le16(fmt + 12);
+    if (n >= 20)
+        out->samples_per_block = sm_le16(fmt + 18); /* of ADPCM */
     if (out->format_tag == 0xfffe && n >= 26)
         out->format_tag = sm_le16(fmt + 24);
     /* PCM and float: a block is a frame, whatever the header says */
@@ -142,7 +152,8 @@ void sm_riff_measure(sm_source *s, sm_riff_layout *out)
             out->declared_bytes = unfinished ? -1 : w.size;
             out->unfinished = unfinished && w.size == 0;
             out->data_bytes = unfinished ? there : SM_MIN(w.size, there);
-            if (unfinished)
+            out->tail = !unfinished && there - w.size > TAIL_BYTES && !chunks_follow(&w);
+            if (unfinished || out->tail)
                 break;
         }
     }
