@@ -237,6 +237,9 @@ static int64_t note_damage(sm_audio *a, int err)
         return sm_fail(SM_EIO, "%s: %s", a->path, strerror(a->source.read_errno));
     if (a->position == 0)
         return sm_fail_prefix(err, "%s", a->path);
+    if (a->info.frames > a->position)
+        set_warning(a, sm_printf_new("%s: damaged after %.3f s of %.3f s: %s", a->path, seconds(a, a->position),
+                                     seconds(a, a->info.frames), sm_last_error()));
     set_warning(a, sm_printf_new("%s: damaged after %.3f s: %s", a->path, seconds(a, a->position), sm_last_error()));
     note_end(a);
     return 0;

@@ -75,6 +75,20 @@ static void opus_at_48k(SNDFILE *file, SF_INFO *sf)
         sf_command(file, SFC_GET_CURRENT_SF_INFO, sf, sizeof *sf);
 }
 
+/* libsndfile's texts begin with "Error : " or end in a full stop, some of them. */
+static int sndfile_fail(SNDFILE *file)
+{
+    const char *text = sf_strerror(file);
+    size_t length;
+
+    if (strncmp(text, "Error : ", 8) == 0)
+        text += 8;
+    length = strlen(text);
+    if (length > 0 && text[length - 1] == '.')
+        length--;
+    return sm_fail(SM_EFORMAT, "%.*s", (int)length, text);
+}
+
 static int sndfile_open(sm_source *source, sm_audio_metadata *meta, void **out, sm_decoder_info *info)
 {
     static SF_VIRTUAL_IO io = { io_length, io_seek, io_read, NULL, io_tell };
@@ -88,7 +102,7 @@ static int sndfile_open(sm_source *source, sm_audio_metadata *meta, void **out, 
     s->source = source;
     s->file = sf_open_virtual(&io, SFM_READ, &sf, source);
     if (!s->file) {
-        const int err = sm_fail(SM_EFORMAT, "%s", sf_strerror(NULL));
+        const int err = sndfile_fail(NULL);
         sm_free(s);
         return err;
     }
@@ -105,7 +119,7 @@ static int64_t sndfile_read(void *state, float *out, size_t frames)
     const sf_count_t got = sf_readf_float(s->file, out, (sf_count_t)SM_MIN(frames, (size_t)1 << 30));
 
     if (got <= 0 && sf_error(s->file) != SF_ERR_NO_ERROR)
-        return sm_fail(SM_EFORMAT, "%s", sf_strerror(s->file));
+        return sndfile_fail(s->file);
     return SM_MAX(got, 0);
 }
 

@@ -41,7 +41,7 @@ static const struct {
 
 static void round_trip(const char *path, size_t row, int rate, int channels)
 {
-    enum { FRAMES = 3001 };
+    enum { FRAMES = 3002 };
     float *x = test_sines(rate, channels, FRAMES);
     sm_audio *a = NULL;
 
@@ -53,7 +53,8 @@ static void round_trip(const char *path, size_t row, int rate, int channels)
     assert_int_equal(info->bit_depth, formats[row].bits);
     assert_int_equal(info->rate_hz, rate);
     assert_int_equal(info->channels, channels);
-    assert_int_equal(info->frames, FRAMES);
+    if (info->frames != FRAMES)
+        fail_msg("%s %s, %d channels: %lld frames", info->container, info->codec, channels, (long long)info->frames);
     sm_floats y = test_read_rest(a, 1000);
     assert_int_equal(y.length, (size_t)FRAMES * (size_t)channels);
     for (size_t i = 0; i < y.length; i++)
@@ -421,18 +422,18 @@ static void a_cut_file_gives_what_is_there_and_says_so(void **state)
                  { SF_FORMAT_OGG | SF_FORMAT_VORBIS, "its end is missing" },
                  { SF_FORMAT_MPEG | SF_FORMAT_MPEG_LAYER_III, "promises" } };
     test_place *place = *state;
-    float *x = test_sines(44100, 1, 132300);
+    float *x = test_sines(44100, 1, 441000);
 
     for (size_t k = 0; k < SM_LENGTH(rows); k++) {
         sm_buffer file = { 0 };
         sm_audio *a = NULL;
-        test_write_sndfile(place->path, rows[k].format, 44100, 1, x, 132300);
+        test_write_sndfile(place->path, rows[k].format, 44100, 1, x, 441000);
         test_ok(sm_file_read(place->path, 1 << 24, &file));
         test_write_file(place->path, file.data, file.length * 3 / 4);
         test_ok(sm_audio_open(place->path, &a));
         sm_floats y = test_read_rest(a, 4096);
-        if (!sm_audio_warning(a) || !strstr(sm_audio_warning(a), rows[k].warning) || y.length < 30000 ||
-            y.length > 131000)
+        if (!sm_audio_warning(a) || !strstr(sm_audio_warning(a), rows[k].warning) || y.length < 100000 ||
+            y.length > 400000)
             fail_msg("row %zu: %zu frames, %s", k, y.length, sm_audio_warning(a) ? sm_audio_warning(a) : "no warning");
         assert_int_equal(sm_audio_get_info(a)->frames < 0, 0); /* known at the end */
         sm_floats_free(&y);
