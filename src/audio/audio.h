@@ -91,9 +91,9 @@ typedef struct {
     int64_t frames_expected;                /* 0: unknown. A wav that would pass 4 GB is written as RF64 */
 } sm_audio_write_options;
 typedef struct sm_audio_writer sm_audio_writer;
-/* By the name's ending: .wav .aiff .caf .w64 (16, 24, float), .flac (16, 24), .mp3 (8 to 48 kHz, 1 or 2 channels), .ogg, .opus
- * (48, 24, 16, 12 or 8 kHz). Appears when whole. Integers are rounded and clamped. SM_EUNSUPPORTED: that container cannot hold
- * this; SM_EIO: disk full and the like. */
+/* By the name's ending: .wav .aiff .caf .w64 (16, 24, float), .flac (16, 24), .mp3 (8 to 48 kHz, 1 or 2 channels; LAME makes it
+ * up to 5 % quieter at low bit rates), .ogg, .opus (48, 24, 16, 12 or 8 kHz). Appears when whole. Integers are rounded and
+ * clamped. SM_EUNSUPPORTED: that container cannot hold this; SM_EIO: disk full and the like. */
 int sm_audio_writer_open(const char *path, const sm_audio_write_options *o, sm_audio_writer **out);
 int sm_audio_writer_write(sm_audio_writer *w, const float *interleaved, size_t frames);
 int sm_audio_writer_commit(sm_audio_writer *w); /* frees w, also on failure */

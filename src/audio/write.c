@@ -16,19 +16,23 @@ typedef struct {
     bool integers, floats; /* sample formats that it takes; neither: a lossy one, which has none */
     double quality;        /* VBR, 0 to 1; 0: not asked for */
     int max_channels;
+    const int *rates; /* that it has, ends with 0; NULL: any */
 } write_row;
 
+static const int mpeg_rates[] = { 8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 0 };
+static const int opus_rates[] = { 8000, 12000, 16000, 24000, 48000, 0 };
+
 static const write_row write_table[] = {
-    { ".wav", "wav", SF_FORMAT_WAV, true, true, 0, 8 },
-    { ".wave", "wav", SF_FORMAT_WAV, true, true, 0, 8 },
-    { ".aiff", "aiff", SF_FORMAT_AIFF, true, true, 0, 8 },
-    { ".aif", "aiff", SF_FORMAT_AIFF, true, true, 0, 8 },
-    { ".caf", "caf", SF_FORMAT_CAF, true, true, 0, 8 },
-    { ".w64", "Wave64", SF_FORMAT_W64, true, true, 0, 8 },
-    { ".flac", "flac", SF_FORMAT_FLAC, true, false, 0, 8 },
-    { ".mp3", "mp3", SF_FORMAT_MPEG | SF_FORMAT_MPEG_LAYER_III, false, false, 0, 2 },
-    { ".ogg", "Ogg Vorbis", SF_FORMAT_OGG | SF_FORMAT_VORBIS, false, false, 0.7, 8 },
-    { ".opus", "Opus", SF_FORMAT_OGG | SF_FORMAT_OPUS, false, false, 0.7, 8 },
+    { ".wav", "wav", SF_FORMAT_WAV, true, true, 0, 8, NULL },
+    { ".wave", "wav", SF_FORMAT_WAV, true, true, 0, 8, NULL },
+    { ".aiff", "aiff", SF_FORMAT_AIFF, true, true, 0, 8, NULL },
+    { ".aif", "aiff", SF_FORMAT_AIFF, true, true, 0, 8, NULL },
+    { ".caf", "caf", SF_FORMAT_CAF, true, true, 0, 8, NULL },
+    { ".w64", "Wave64", SF_FORMAT_W64, true, true, 0, 8, NULL },
+    { ".flac", "flac", SF_FORMAT_FLAC, true, false, 0, 8, NULL },
+    { ".mp3", "mp3", SF_FORMAT_MPEG | SF_FORMAT_MPEG_LAYER_III, false, false, 0, 2, mpeg_rates },
+    { ".ogg", "Ogg Vorbis", SF_FORMAT_OGG | SF_FORMAT_VORBIS, false, false, 0.7, 8, NULL },
+    { ".opus", "Opus", SF_FORMAT_OGG | SF_FORMAT_OPUS, false, false, 0.7, 8, opus_rates },
 };
 
 struct sm_audio_writer {
@@ -91,6 +95,14 @@ static const write_row *find_row(const char *path)
     return NULL;
 }
 
+static bool has_rate(const write_row *row, int rate_hz)
+{
+    for (const int *r = row->rates; r && *r; r++)
+        if (*r == rate_hz)
+            return true;
+    return !row->rates;
+}
+
 static int check_options(const char *path, const write_row *row, const sm_audio_write_options *o)
 {
     if (!row)
@@ -99,6 +111,8 @@ static int check_options(const char *path, const write_row *row, const sm_audio_
     if (o->channels < 1 || o->channels > row->max_channels)
         return sm_fail(SM_EUNSUPPORTED, "%s: %d channels; %s takes 1 to %d", path, o->channels, row->words,
                        row->max_channels);
+    if (!has_rate(row, o->rate_hz)) /* before libsndfile asks LAME, which leaks then */
+        return sm_fail(SM_EUNSUPPORTED, "%s: %s has no %d Hz", path, row->words, o->rate_hz);
     if (o->format == SM_SAMPLE_F32 && row->integers && !row->floats)
         return sm_fail(SM_EUNSUPPORTED, "%s: %s holds 16 or 24 bits, not floats", path, row->words);
     return 0;

@@ -380,7 +380,8 @@ static void old_tags_at_the_end_add_what_is_not_known(void **state)
     put_le(&b, 2000, 4);
     put_le(&b, f.length + 32, 4);
     put_le(&b, 1, 4);
-    put_le(&b, 0, 12);
+    put_le(&b, 0, 8);
+    put_le(&b, 0, 4);
     sm_buffer_free(&f);
     memcpy(v1 + 33, "somebody", 8);
     v1[127] = 35; /* House */

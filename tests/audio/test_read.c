@@ -5,6 +5,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* libsndfile 1.2.0 forgets libvorbis's info when the headers of an Ogg file are damaged; that is not ours to free. */
+__attribute__((visibility("default"))) const char *__lsan_default_suppressions(void);
+const char *__lsan_default_suppressions(void)
+{
+    return "leak:vorbis_info_init\n";
+}
+
 #define DATA "tests/data/audio/"
 
 /* ---- what is written comes back ---- */

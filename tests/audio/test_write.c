@@ -96,7 +96,7 @@ static void lossy_files_keep_length_and_sound(void **state)
         const char *ending, *codec;
         int rate, kbps;
     } rows[] = { { ".mp3", "mp3", 44100, 0 },
-                 { ".mp3", "mp3", 48000, 256 },
+                 { ".mp3", "mp3", 48000, 128 },
                  { ".mp3", "mp3", 22050, 0 },
                  { ".ogg", "vorbis", 44100, 0 },
                  { ".opus", "opus", 48000, 0 } };
@@ -106,7 +106,7 @@ static void lossy_files_keep_length_and_sound(void **state)
         const size_t frames = (size_t)rows[k].rate;
         const sm_audio_write_options o = { .rate_hz = rows[k].rate, .channels = 2, .mp3_bitrate_kbps = rows[k].kbps };
         float *x = test_sines(o.rate_hz, 2, frames);
-        double signal = 0, noise = 0;
+        double signal = 0, noise = 0, product = 0;
         sm_audio_info info;
         test_ok(write_all(path, &o, x, frames));
         sm_floats y = read_all(path, &info);
@@ -114,10 +114,13 @@ static void lossy_files_keep_length_and_sound(void **state)
         assert_int_equal(y.length, 2 * frames);
         for (size_t i = frames / 4; i < frames; i++) {
             signal += x[i] * x[i];
-            noise += pow(y.data[i] - x[i], 2);
+            product += x[i] * y.data[i];
         }
-        if (10 * log10(signal / noise) < 28)
-            fail_msg("%s at %d Hz: %.1f dB", rows[k].ending, rows[k].rate, 10 * log10(signal / noise));
+        const double gain = product / signal; /* LAME takes up to 5 % off, against clipping */
+        for (size_t i = frames / 4; i < frames; i++)
+            noise += pow(y.data[i] - gain * x[i], 2);
+        if (10 * log10(signal / noise) < 28 || gain < 0.94 || gain > 1.01)
+            fail_msg("%s at %d Hz: %.1f dB, gain %.3f", rows[k].ending, rows[k].rate, 10 * log10(signal / noise), gain);
         sm_floats_free(&y);
         sm_free(x);
     }
@@ -247,8 +250,8 @@ static void refuses_what_a_container_cannot_hold(void **state)
         { ".xyz", { .rate_hz = 44100, .channels = 1 }, "the name's ending" },
         { "", { .rate_hz = 44100, .channels = 1 }, "the name's ending" },
         { ".mp3", { .rate_hz = 44100, .channels = 3 }, "3 channels; mp3 takes 1 to 2" },
-        { ".mp3", { .rate_hz = 96000, .channels = 2 }, "96000 Hz" },
-        { ".opus", { .rate_hz = 44100, .channels = 2 }, "44100 Hz" },
+        { ".mp3", { .rate_hz = 96000, .channels = 2 }, "mp3 has no 96000 Hz" },
+        { ".opus", { .rate_hz = 44100, .channels = 2 }, "Opus has no 44100 Hz" },
         { ".flac", { .rate_hz = 44100, .channels = 2, .format = SM_SAMPLE_F32 }, "16 or 24 bits" },
         { ".wav", { .rate_hz = 44100, .channels = 0 }, "0 channels" },
         { ".wav", { .rate_hz = 0, .channels = 1 }, "0 Hz" },
