@@ -23,7 +23,8 @@ static int write_items(const p_value *v, sm_json *j, size_t *budget, int depth)
     sm_json_begin_array(j);
     for (size_t i = 0; v && i < v->list.n && err == 0; i++)
         err = write(v->list.items[i], j, budget, depth);
-    sm_json_end_array(j);
+    if (err == 0)
+        sm_json_end_array(j);
     return err;
 }
 
@@ -49,7 +50,8 @@ static int write_dict(const p_value *v, sm_json *j, size_t *budget, int depth)
         sm_free(name);
         err = write(v->list.items[i + 1], j, budget, depth);
     }
-    sm_json_end_object(j);
+    if (err == 0)
+        sm_json_end_object(j);
     return err;
 }
 
@@ -107,7 +109,8 @@ static int write_object(const p_value *v, sm_json *j, size_t *budget, int depth)
         sm_json_key(j, "items");
         err = write(v->object.items, j, budget, depth);
     }
-    sm_json_end_object(j);
+    if (err == 0)
+        sm_json_end_object(j);
     return err;
 }
 

@@ -1,0 +1,53 @@
+#include "weights/fixture.h"
+
+#include "weights/store.h"
+
+/* From the definition: (-1)^s 2^(e-15) (1 + f/1024), subnormals 2^-14 f/1024. All 65536 codes. */
+static void every_half_is_its_value(void **state)
+{
+    (void)state;
+    for (uint32_t code = 0; code < 65536; code++) {
+        const int e = (int)(code >> 10 & 31), f = (int)(code & 1023);
+        const float got = w_half((uint16_t)code);
+        double value = e ? ldexp(1 + f / 1024.0, e - 15) : ldexp(f / 1024.0, -14);
+        if (e == 31)
+            value = f ? NAN : INFINITY;
+        if (code & 0x8000)
+            value = -value;
+        if (isnan(value) ? !isnan(got) : (double)got != value || !!signbit(got) != !!(code & 0x8000))
+            fail_msg("half %04X is %.9g, expected %.9g", code, (double)got, value);
+    }
+}
+
+static void doubles_beyond_f32_become_infinite(void **state)
+{
+    (void)state;
+    const double in[] = { 1e300, -1e300, 3.4028234e38, 1e-300, 0.1 };
+    float out[5];
+    w_to_f32(NN_F64, in, 5, out);
+    assert_true(isinf(out[0]) && out[0] > 0 && isinf(out[1]) && out[1] < 0);
+    assert_true(isfinite(out[2]) && out[3] == 0 && out[4] == 0.1f);
+}
+
+static void scales_of_a_middle_axis_are_applied(void **state)
+{
+    (void)state;
+    static const float scale[] = { 1, 10, 100 };
+    static const int32_t zero[] = { 0, 1, 2 };
+    const int8_t codes[2 * 3 * 2] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12 };
+    static const float expected[] = { 1, 2, 20, 30, 300, 400, 7, 8, 80, 90, 900, 1000 };
+    const w_tensor t = { .type = NN_I8, .shape = NN_SHAPE(2, 3, 2), .scale = scale, .zero = zero, .scale_axis = 1 };
+    float out[12];
+    w_dequantise(&t, codes, out);
+    assert_memory_equal(out, expected, sizeof out);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_half_is_its_value),
+        cmocka_unit_test(doubles_beyond_f32_become_infinite),
+        cmocka_unit_test(scales_of_a_middle_axis_are_applied),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
