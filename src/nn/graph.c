@@ -100,6 +100,11 @@ void nn_scope(nn_graph *g, const char *format, ...)
         latch(g, SM_ENOMEM, "");
 }
 
+void nn_scope_like(nn_graph *g, nn_id id)
+{
+    g->scope = g->nodes[id].scope;
+}
+
 const char *nn_name(nn_graph *g, const char *format, ...)
 {
     va_list args;

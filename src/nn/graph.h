@@ -175,6 +175,8 @@ const char *nn_operand_text(const nn_node *n, char out[256]);
 sm_arena *nn_graph_arena(nn_graph *g);
 /* A node of `op`. Checks that inputs are there, infers; on failure the graph's error is set and NN_NONE comes back. */
 nn_id nn_add(nn_graph *g, const nn_op *op, const nn_attrs *attrs, const nn_id *inputs, int n);
+/* What is added next belongs to the same place of the model as this node. */
+void nn_scope_like(nn_graph *g, nn_id id);
 nn_node *nn_edit(nn_graph *g, nn_id id);                  /* for passes; valid until the next nn_add */
 void nn_replace(nn_graph *g, nn_id old_id, nn_id new_id); /* all uses of old_id become new_id's; of equal shape */
 /* Appends inputs and a post to a node; n operands (0, 1 or 2). */

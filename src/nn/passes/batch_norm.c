@@ -20,8 +20,10 @@ static int run(nn_graph *g, const nn_pass_context *p)
         bool constant = n.op == &nn_op_batch_norm && !n.identity;
         for (int i = 1; constant && i < n.n_own; i++)
             constant = !nn_in(g, &n, i) || nn_in(g, &n, i)->identity;
-        if (constant)
-            nn_replace(g, id, as_affine(g, &n));
+        if (!constant)
+            continue;
+        nn_scope_like(g, id);
+        nn_replace(g, id, as_affine(g, &n));
     }
     return 0;
 }

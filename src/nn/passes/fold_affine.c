@@ -51,6 +51,7 @@ static int run(nn_graph *g, const nn_pass_context *p)
         const nn_node n = *nn_at(g, id);
         if (!constant_affine(g, &n) || n.uses == 0)
             continue;
+        nn_scope_like(g, id);
         nn_id better = backwards(g, &n);
         if (better != NN_NONE) {
             nn_replace(g, id, better);

@@ -25,6 +25,7 @@ static int run(nn_graph *g, const nn_pass_context *p)
         const nn_node n = *nn_at(g, id);
         if (n.op != &nn_op_conv || n.identity || n.n_posts || !nn_uses(g, id))
             continue;
+        nn_scope_like(g, id);
         const nn_id better = with_padding(g, &n);
         if (better != NN_NONE)
             nn_replace(g, id, better);

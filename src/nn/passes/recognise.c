@@ -81,6 +81,7 @@ static int run(nn_graph *g, const nn_pass_context *p)
         nn_id better = NN_NONE;
         if (n.identity || n.n_posts)
             continue;
+        nn_scope_like(g, id);
         if (n.op == &nn_op_binary && (better = swish(g, &n)) == NN_NONE)
             better = affine(g, &n);
         if (n.op == &nn_op_matmul)

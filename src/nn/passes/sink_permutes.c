@@ -74,6 +74,7 @@ static int run(nn_graph *g, const nn_pass_context *p)
         const nn_node *x = permuted_input(g, n, order);
         if (!x || !same_rank(n, x))
             continue;
+        nn_scope_like(g, id);
         const nn_id better = n->op->sink(g, id, order);
         if (better != NN_NONE)
             nn_replace(g, id, better);

@@ -68,6 +68,7 @@ static int run(nn_graph *g, const nn_pass_context *p)
         const nn_node n = *nn_at(g, id);
         if (n.identity || n.n_posts || n.n_own == 0 || !nn_uses(g, id))
             continue;
+        nn_scope_like(g, id);
         nn_id better = nothing(g, &n);
         if (better == NN_NONE)
             better = as_reshape(g, &n);
