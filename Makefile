@@ -22,7 +22,7 @@ WARN     := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpo
 SAN_FLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer) $(if $(findstring undefined,$(SAN)),-fno-sanitize-recover=undefined)
 ALL_CFLAGS := -std=c11 -D_GNU_SOURCE -Isrc -Iinclude -Itests $(WARN) $(CFLAGS) -fPIC -fvisibility=hidden -fno-math-errno -ffp-contract=off \
               -pthread $(SAN_FLAGS) $(EXTRA) $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
-LDLIBS   := -Wl,--as-needed $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -ldnnl -lbz2 -ldl -lm -pthread
+LDLIBS   := -Wl,--as-needed $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -ldnnl -lgomp -lbz2 -ldl -lm -pthread
 
 SOURCES  := $(sort $(wildcard src/*/*.c src/*/*/*.c))
 LIB_OBJ  := $(patsubst %.c,$(BUILD)/%.o,$(filter-out src/cli/%,$(SOURCES)))

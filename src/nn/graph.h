@@ -59,6 +59,11 @@ typedef union {
         int rotated;
     } rotary;
     nn_shape reshape; /* the shape asked for; after infer without -1 */
+    struct {
+        nn_conv_attrs conv;
+        int fold, axis; /* nn_fold of the onednn backend, along this axis of the image */
+        bool relu, keep;
+    } conv_fold; /* the onednn backend's own operator */
 } nn_attrs;
 
 /* One operand of a reference kernel: dense, C order. data NULL: an optional input that is not there. */

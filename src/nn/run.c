@@ -76,6 +76,8 @@ int nn_run_state_new(const nn_plan *p, nn_run_state **out)
     r->exec.own = sm_alloc_zero(p->n_steps + 1, sizeof *r->exec.own);
     r->exec.threads = p->threads;
     r->exec.run = r;
+    if (p->threads > 1 && (err = sm_pool_new(p->threads, &r->exec.pool)) < 0)
+        goto out;
     r->borrowed = sm_alloc(p->n_values + 1, sizeof *r->borrowed);
     r->rows = sm_alloc_zero(p->n_steps + 1, sizeof *r->rows);
     if (!r->activations || !r->states || !r->exec.scratch || !r->exec.data || !r->exec.own || !r->borrowed ||
@@ -103,6 +105,7 @@ void nn_run_state_free(nn_run_state *r)
     for (size_t i = 0; i < r->opened; i++)
         if (r->plan->steps[i].close && r->exec.own[i])
             r->plan->steps[i].close(r->exec.own[i]);
+    sm_pool_free(r->exec.pool);
     sm_free(r->activations);
     sm_free(r->states);
     sm_free(r->exec.scratch);

@@ -1,0 +1,108 @@
+/* Plain order and channels last, in f32 and bf16; moving between them. */
+#include "nn/onednn/onednn.h"
+
+static const nn_dnnl_layout layouts[] = {
+    { .last = false, .bf16 = true },
+    { .last = true, .bf16 = false },
+    { .last = true, .bf16 = true },
+};
+
+const nn_dnnl_layout *nn_dnnl_layout_for(const nn_shape *s, bool last, bool bf16)
+{
+    if (s->rank < 3 || s->rank > 5 || s->dim[1] == 1 || nn_product(s, 2, s->rank) == 1)
+        last = false;
+    if (!last)
+        return bf16 ? &layouts[0] : NULL;
+    return bf16 ? &layouts[2] : &layouts[1];
+}
+
+size_t nn_dnnl_bytes(const nn_shape *s, const nn_dnnl_layout *layout)
+{
+    return (size_t)nn_elements(s) * (layout && layout->bf16 ? 2 : 4);
+}
+
+bool nn_dnnl_layout_equal(const void *a, const void *b)
+{
+    const nn_dnnl_layout *x = a, *y = b;
+    return x->last == y->last && x->bf16 == y->bf16;
+}
+
+int32_t nn_dnnl_want(nn_compiler *c, nn_step *s, nn_id id, bool last, bool bf16)
+{
+    const nn_shape shape = nn_at(nn_compiler_graph(c), id)->shape;
+    const nn_dnnl_layout *layout = nn_dnnl_layout_for(&shape, last, bf16);
+    const int32_t v = nn_want(c, id, layout, nn_dnnl_bytes(&shape, layout));
+    const int err = v < 0 ? v : nn_reads(c, s, v);
+
+    return err < 0 ? err : v;
+}
+
+void nn_dnnl_gives(nn_compiler *c, nn_step *s, nn_id node, bool last, bool bf16)
+{
+    const nn_shape *shape = &nn_at(nn_compiler_graph(c), node)->shape;
+    const nn_dnnl_layout *layout = nn_dnnl_layout_for(shape, last, bf16);
+
+    nn_gives(c, s, layout, nn_dnnl_bytes(shape, layout));
+}
+
+static const nn_dnnl_layout *layout_of(nn_compiler *c, nn_id id)
+{
+    const int32_t v = nn_value_of(c, id);
+    return v < 0 ? NULL : nn_value_at(c, v)->layout;
+}
+
+bool nn_dnnl_is_last(nn_compiler *c, nn_id id)
+{
+    const nn_dnnl_layout *layout = layout_of(c, id);
+    return layout && layout->last;
+}
+
+bool nn_dnnl_is_bf16(nn_compiler *c, nn_id id)
+{
+    const nn_dnnl_layout *layout = layout_of(c, id);
+    return layout && layout->bf16;
+}
+
+nn_shape nn_dnnl_memory_shape(const nn_shape *s, bool last)
+{
+    nn_shape m = *s;
+
+    if (!last || s->rank < 3)
+        return m;
+    for (int i = 2; i < s->rank; i++)
+        m.dim[i - 1] = s->dim[i];
+    m.dim[s->rank - 1] = s->dim[1];
+    return m;
+}
+
+int nn_dnnl_memory_axis(int axis, int rank, bool last)
+{
+    if (!last || rank < 3 || axis == 0)
+        return axis;
+    return axis == 1 ? rank - 1 : axis - 1;
+}
+
+int nn_dnnl_reorder(nn_compiler *c, int32_t from, int32_t to, nn_step *out)
+{
+    const nn_value a = *nn_value_at(c, from), b = *nn_value_at(c, to);
+    nn_dnnl_primitive *p = sm_arena_zero(nn_compiler_arena(c), 1, sizeof *p);
+    dnnl_memory_desc_t x, y;
+    int err;
+
+    if (!p)
+        return SM_ENOMEM;
+    p->sum_in = -1;
+    out->state = p;
+    out->free_state = nn_dnnl_destroy;
+    nn_dnnl_describe(&x, &a.shape, a.layout);
+    nn_dnnl_describe(&y, &b.shape, b.layout);
+    if ((err = nn_dnnl_check(dnnl_engine_create(&p->engine, dnnl_cpu, 0), "an engine")) < 0 ||
+        (err = nn_dnnl_check(dnnl_reorder_primitive_desc_create(&p->desc, &x, p->engine, &y, p->engine, NULL),
+                             "a reorder")) < 0 ||
+        (err = nn_dnnl_check(dnnl_primitive_create(&p->primitive, p->desc), "a reorder")) < 0)
+        return err;
+    nn_dnnl_add_arg(p, (nn_dnnl_arg){ .arg = DNNL_ARG_FROM, .place = NN_ARG_IN, .in = 0, .desc = x });
+    nn_dnnl_add_arg(p, (nn_dnnl_arg){ .arg = DNNL_ARG_TO, .place = NN_ARG_OUT, .desc = y });
+    nn_dnnl_finish_step(p, out);
+    return 0;
+}
