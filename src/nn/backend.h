@@ -34,7 +34,7 @@ struct nn_exec {
     void **own;    /* by step index: what open() made */
     void *scratch; /* the largest scratch any step asked for; 64-byte aligned */
     int threads;
-    sm_pool *pool;  /* of `threads` workers, for a backend's own loops; NULL when threads is 1 */
+    sm_pool *pool; /* of `threads` workers, for a backend's own loops; NULL when threads is 1 */
     nn_run_state *run;
 };
 
