@@ -74,7 +74,7 @@ typedef struct {
 /* The .json that Essentia publishes beside a model. Everything a file does not say is NULL or 0. */
 typedef struct sm_card {
     char *json; /* the whole text, as kept in a converted file */
-    const char *name, *type, *version, *algorithm, *backbone, *backbone_algorithm, *framework;
+    const char *name, *link, *type, *version, *algorithm, *backbone, *backbone_algorithm, *framework;
     int rate_hz;
     size_t n_classes;
     const char *const *classes;
@@ -95,6 +95,9 @@ int sm_view_open(const sm_model *m, sm_weights *w, const char *variant, sm_view 
 void sm_view_close(sm_view *v);
 nn_source sm_view_source(sm_view *v);
 sm_weights *sm_view_weights(sm_view *v);
+const sm_model *sm_view_model(const sm_view *v); /* NULL: a bare graph */
+/* The foreign graph of an ONNX or TensorFlow file, or what a converted file keeps of it; NULL: none. */
+const sm_foreign_graph *sm_view_graph(sm_view *v);
 const char *sm_view_variant(const sm_view *v);
 
 /* ---- a model ---- */
@@ -117,7 +120,8 @@ struct sm_model {
     const char *field; /* the key of its answer in a record: "yamnet", "danceability" */
     const char *summary, *licence, *page;
     sm_needs needs;
-    const sm_classes *classes; /* when the weights name none; NULL: none */
+    const sm_classes *classes; /* when the weights name none; NULL: none, or class_list */
+    const char *class_list;    /* likewise, by name */
     const sm_model_source_file *sources;
     size_t n_sources;
     sm_bench_case bench;
@@ -131,10 +135,10 @@ struct sm_model {
     sm_weights_rule generated; /* of made-up weights; NULL: default rules */
     /* Builds the network: inputs "x" etc. as nn_input, outputs "scores", "embedding", "activation" ... Batch and sizes by c. */
     int (*build)(nn_graph *g, const sm_model *m, sm_view *v, const sm_model_config *c);
-    void (*prepare)(const sm_model *m, float *patch, size_t rows,
-                    size_t bands); /* in place, before the network; NULL: none */
-    /* Takes one patch's output row; NULL: scores are pooled. finish turns it into the result. */
-    const struct sm_decoder_kind *decoder;
+    /* In place, before the network; torch: torchcrepe's way. NULL: none */
+    void (*prepare)(const sm_model *m, float *patch, size_t rows, size_t bands, bool torch);
+    /* What becomes of each patch's answer; NULL: scores are pooled (mean and maximum). */
+    const struct sm_pooling *pooling;
 };
 
 /* All models, in the order of models.def; n receives how many. */
@@ -229,8 +233,9 @@ struct sm_model_result {
 /* The pooled answer; the stream stays and is empty afterwards. Before sm_stream_end + a run with all = true: SM_EUSAGE. */
 int sm_stream_finish(sm_stream *s, sm_model_result *out);
 void sm_model_result_free(sm_model_result *r); /* leaves it empty */
-/* Writes the answer as one JSON value in USERS.md's form; top: how many classes (0: all). */
-void sm_model_result_json(const sm_model_result *r, const sm_classes *classes, int top, bool curve, sm_json *j);
+/* Writes the answer's keys and values into an object that the caller has begun. Tags: "top" [[name, score], ...] (top: how many
+ * classes, 0: all), of two classes "value", "probability", "all"; pitch: medians, with `curve` all frames; tempo: "bpm" ... */
+void sm_model_result_fields(const sm_model_result *r, const sm_classes *classes, int top, bool curve, sm_json *j);
 /* Indices of the `top` largest of mean, best first (ties: smaller index first); gives how many. */
 size_t sm_model_result_top(const sm_model_result *r, size_t top, size_t *indices);
 
@@ -241,7 +246,6 @@ typedef struct {
 /* activation [frames, 360]; outputs [frames], bins may be NULL. */
 int sm_pitch_decode(sm_pitch_decoder d, const float *activation, size_t frames, double f_min, double f_max, float *hz,
                     float *confidence, int32_t *bins);
-void sm_pitch_normalise(float *frame, size_t n, bool torch_flavour);
 int sm_pitch_median(const float *x, size_t n, int width, float *out); /* out [n], or [n + 1] for an even width */
 int sm_pitch_mean(const float *x, size_t n, int width, float *out);
 void sm_pitch_threshold(const float *hz, const float *periodicity, size_t n, float at, float *out);
@@ -283,9 +287,8 @@ typedef struct {
 int sm_model_run_tensors(const sm_model *m, sm_weights *w, const sm_run_options *o, const sm_named *in, size_t n_in,
                          sm_named **out, size_t *n_out);
 void sm_named_free(sm_named *list, size_t n);
-/* A compiled network of the model at one batch, for timing. */
-int sm_model_compile(const sm_model *m, sm_weights *w, const sm_model_config *c, const nn_compile_options *o,
-                     nn_plan **out);
+/* The network compiled for one batch (c->batch), for timing. The view (sm_view_open) must outlive the plan. */
+int sm_model_compile(sm_view *v, const sm_model_config *c, const nn_compile_options *o, nn_plan **out);
 
 /* ---- foreign graphs ---- */
 /* Adds a foreign graph's nodes to g. `batch` replaces an unknown first dimension of inputs; `values` of shape arithmetic are
@@ -298,5 +301,7 @@ typedef struct {
     const nn_shape *input_shapes; /* by graph input; NULL: as the file says, with batch */
 } sm_import_options;
 int sm_import_graph(nn_graph *g, const sm_foreign_graph *f, const nn_source *w, const sm_import_options *o);
+/* True when `name` is a value of the graph, also one that a fused node hides ("model/dense/BiasAdd" of "model/dense/Relu"). */
+bool sm_import_has(const sm_foreign_graph *f, const char *name);
 
 #endif

@@ -1,0 +1,370 @@
+/* A sound's way through a model: rows in, patches out of them, answers pooled; and patches of many sounds run in common batches. */
+#include <string.h>
+
+#include "models/handle.h"
+#include "models/pooling.h"
+
+struct sm_stream {
+    sm_model_handle *handle;
+    const sm_pooling *pooling;
+    sm_pool_state pool;
+    sm_floats rows; /* not yet left behind by the next patch */
+    size_t at;      /* row in `rows` where the next patch starts */
+    size_t pushed;  /* rows of the sound, without padding */
+    int hop;
+    bool ended, tiled; /* tiled: the whole sound fits in one patch and has been repeated or extended to fill it */
+    sm_stream *head, *next,
+        *backbone; /* the first head that it feeds; the next head of the same backbone; whose head it is */
+};
+
+struct sm_model_worker {
+    sm_model_handle *handle;
+    nn_run_state *states[SM_BATCH_STEPS];
+    float *input, *outputs[4];
+    size_t sizes[4]; /* floats a patch of each output */
+};
+
+/* ---- workers ---- */
+static int worker_buffers(sm_model_worker *w, const nn_plan *first)
+{
+    const sm_model_handle *h = w->handle;
+    const size_t most = (size_t)sm_model_batch(h);
+    size_t n;
+    if (sm_mul_overflow(most, h->n_input, &n) || !(w->input = sm_alloc_aligned(n, sizeof(float))))
+        return SM_ENOMEM;
+    for (int i = 0; i < h->n_outputs; i++) {
+        const nn_shape s = nn_plan_output_shape(first, i);
+        w->sizes[i] = (size_t)(nn_elements(&s) / handle_batch(h, 0));
+        if (sm_mul_overflow(most, w->sizes[i], &n) || !(w->outputs[i] = sm_alloc_aligned(n, sizeof(float))))
+            return SM_ENOMEM;
+    }
+    return 0;
+}
+
+int sm_model_worker_new(sm_model_handle *h, sm_model_worker **out)
+{
+    sm_model_worker *w = sm_alloc_zero(1, sizeof *w);
+    const nn_plan *first;
+    int err;
+    *out = NULL;
+    if (!w)
+        return SM_ENOMEM;
+    w->handle = h;
+    if ((err = handle_plan(h, 0, &first)) < 0 || (err = worker_buffers(w, first)) < 0)
+        sm_model_worker_free(w);
+    else
+        *out = w;
+    return err;
+}
+
+void sm_model_worker_free(sm_model_worker *w)
+{
+    if (!w)
+        return;
+    for (int i = 0; i < SM_BATCH_STEPS; i++)
+        nn_run_state_free(w->states[i]);
+    sm_free(w->input);
+    for (int i = 0; i < 4; i++)
+        sm_free(w->outputs[i]);
+    sm_free(w);
+}
+
+/* ---- streams ---- */
+int sm_stream_new(sm_model_handle *h, const sm_stream_options *o, sm_stream **out)
+{
+    sm_stream *s = sm_alloc_zero(1, sizeof *s);
+    int err = SM_ENOMEM;
+    *out = NULL;
+    if (!s)
+        return SM_ENOMEM;
+    s->handle = h;
+    s->pooling = h->model->pooling ? h->model->pooling : &sm_mean_pooling;
+    s->pool = (sm_pool_state){ .model = h->model, .n_scores = h->n_scores, .n_embedding = h->n_embedding };
+    if (o)
+        s->pool.options = *o;
+    s->hop = s->pool.options.hop > 0 ? s->pool.options.hop : h->needs.hop;
+    s->pool.sum = sm_alloc_zero(h->n_scores, sizeof *s->pool.sum);
+    s->pool.max = sm_alloc_zero(h->n_scores, sizeof *s->pool.max);
+    s->pool.embedding_sum = sm_alloc_zero(h->n_embedding, sizeof *s->pool.embedding_sum);
+    if (s->pool.sum && s->pool.max && s->pool.embedding_sum)
+        err = s->pooling->open(&s->pool);
+    if (err == 0 && !s->pool.options.no_padding)
+        err = sm_floats_add(&s->rows, NULL, (size_t)h->needs.pad_before * (size_t)h->needs.bands);
+    if (err < 0)
+        sm_stream_free(s);
+    else
+        *out = s;
+    return err;
+}
+
+/* Takes s out of its backbone's list. */
+static void detach(sm_stream *s)
+{
+    sm_stream **at = s->backbone ? &s->backbone->head : NULL;
+    while (at && *at && *at != s)
+        at = &(*at)->next;
+    if (at && *at)
+        *at = s->next;
+    s->backbone = s->next = NULL;
+}
+
+void sm_stream_free(sm_stream *s)
+{
+    if (!s)
+        return;
+    detach(s);
+    while (s->head)
+        detach(s->head);
+    s->pooling->close(&s->pool);
+    sm_free(s->pool.sum);
+    sm_free(s->pool.max);
+    sm_free(s->pool.embedding_sum);
+    sm_floats_free(&s->pool.curve);
+    sm_floats_free(&s->pool.embeddings);
+    sm_floats_free(&s->rows);
+    sm_free(s);
+}
+
+int sm_stream_feed(sm_stream *backbone, sm_stream *head)
+{
+    if (backbone->handle->n_embedding != (size_t)head->handle->needs.bands || backbone == head || head->backbone)
+        return sm_fail(SM_EUSAGE, "%s gives %zu values, %s takes %d", backbone->handle->model->name,
+                       backbone->handle->n_embedding, head->handle->model->name, head->handle->needs.bands);
+    head->backbone = backbone;
+    head->next = backbone->head;
+    backbone->head = head;
+    return 0;
+}
+
+static size_t bands_of(const sm_stream *s)
+{
+    return (size_t)s->handle->needs.bands;
+}
+
+/* Rows from the next patch's start on. */
+static size_t rows_left(const sm_stream *s)
+{
+    const size_t n = s->rows.length / bands_of(s);
+    return n > s->at ? n - s->at : 0;
+}
+
+/* What earlier patches have left behind is dropped when it is more than what is kept: each row moves at most once or twice. */
+static void forget(sm_stream *s)
+{
+    const size_t n = s->rows.length / bands_of(s), gone = SM_MIN(s->at, n);
+    if (gone > n / 2) {
+        sm_floats_drop(&s->rows, gone * bands_of(s));
+        s->at -= gone;
+    }
+}
+
+int sm_stream_push(sm_stream *s, const float *rows, size_t n)
+{
+    size_t floats;
+    if (s->ended)
+        return sm_fail(SM_EUSAGE, "%s: rows after the end", s->handle->model->name);
+    if (sm_mul_overflow(n, bands_of(s), &floats))
+        return sm_fail(SM_ENOMEM, "%s: %zu rows", s->handle->model->name, n);
+    forget(s);
+    s->pushed += n;
+    return sm_floats_add(&s->rows, rows, floats);
+}
+
+size_t sm_stream_ready(const sm_stream *s)
+{
+    const sm_needs *need = &s->handle->needs;
+    const size_t left = rows_left(s), patch = (size_t)need->patch, kept = s->tiled ? 0 : (size_t)need->drop_last;
+    if (left < patch + kept)
+        return 0;
+    return s->tiled ? 1 : 1 + (left - kept - patch) / (size_t)s->hop;
+}
+
+/* A sound that fills no patch: tiled from its own beginning (Essentia's "repeat"), or followed by zeros. */
+static int extend_short(sm_stream *s)
+{
+    const sm_needs *need = &s->handle->needs;
+    const size_t bands = bands_of(s), have = rows_left(s), patch = (size_t)need->patch;
+    int err = 0;
+    s->tiled = true;
+    if (have >= patch)
+        return 0; /* whole, but one row fewer than the rule about the last row asks for */
+    if (need->when_short == SM_SHORT_ZERO)
+        return sm_floats_add(&s->rows, NULL, (patch - have) * bands);
+    for (size_t i = have; i < patch && err == 0; i++) {
+        float *row;
+        if ((err = sm_floats_add(&s->rows, NULL, bands)) < 0)
+            break;
+        row = s->rows.data + (s->at + i) * bands;
+        memcpy(row, row - have * bands, bands * sizeof *row);
+    }
+    return err;
+}
+
+int sm_stream_end(sm_stream *s)
+{
+    const sm_needs *need = &s->handle->needs;
+    int err = 0;
+    if (s->ended)
+        return 0;
+    s->ended = true;
+    if (!s->pool.options.no_padding)
+        err = sm_floats_add(&s->rows, NULL, (size_t)need->pad_after * bands_of(s));
+    if (err == 0 && s->pool.patches == 0 && s->pushed > 0 && sm_stream_ready(s) == 0 &&
+        need->when_short != SM_SHORT_NONE)
+        err = extend_short(s);
+    return err;
+}
+
+/* The next patch, prepared, into `to`. */
+static void take_patch(sm_stream *s, float *to)
+{
+    const sm_model *m = s->handle->model;
+    const size_t patch = (size_t)s->handle->needs.patch;
+    memcpy(to, s->rows.data + s->at * bands_of(s), patch * bands_of(s) * sizeof *to);
+    if (m->prepare)
+        m->prepare(m, to, patch, bands_of(s), s->pool.options.torch_frames);
+    s->at += s->tiled ? rows_left(s) : (size_t)s->hop;
+}
+
+/* One patch's answers into the pool and on to the heads. */
+static int take_answer(sm_stream *s, const float *scores, const float *embedding)
+{
+    sm_pool_state *p = &s->pool;
+    int err = s->pooling->take(p, scores);
+    for (size_t i = 0; embedding && i < p->n_embedding; i++)
+        p->embedding_sum[i] += embedding[i];
+    if (err == 0 && embedding && p->options.curve)
+        err = sm_floats_add(&p->embeddings, embedding, p->n_embedding);
+    for (sm_stream *head = s->head; head && err == 0; head = head->next)
+        err = sm_stream_push(head, embedding, 1);
+    p->patches++;
+    return err;
+}
+
+/* Runs `count` patches, in the order of `whose`, as one batch of the plan `step`. */
+static int run_batch(sm_model_worker *w, sm_stream *const *whose, size_t count, int step)
+{
+    sm_model_handle *h = w->handle;
+    const size_t batch = (size_t)handle_batch(h, step);
+    const void *inputs[1] = { w->input };
+    const nn_plan *plan;
+    int err = handle_plan(h, step, &plan);
+    if (err == 0 && !w->states[step])
+        err = nn_run_state_new(plan, &w->states[step]);
+    for (size_t i = 0; i < count && err == 0; i++)
+        take_patch(whose[i], w->input + i * h->n_input);
+    if (err < 0)
+        return err;
+    memset(w->input + count * h->n_input, 0, (batch - count) * h->n_input * sizeof *w->input);
+    if ((err = nn_run(plan, w->states[step], inputs, w->outputs)) < 0)
+        return sm_fail_prefix(err, "%s", h->model->name);
+    for (size_t i = 0; i < count && err == 0; i++)
+        err = take_answer(whose[i], w->outputs[h->scores_at] + i * h->n_scores,
+                          h->embedding_at < 0 ? NULL : w->outputs[h->embedding_at] + i * h->n_embedding);
+    return err;
+}
+
+/* The largest batch that `ready` patches fill; with `all` and a fixed batch, one that they fill in part. */
+static int choose_step(const sm_model_handle *h, size_t ready, bool all)
+{
+    int step = handle_top_step(h);
+    if (h->fixed_batch)
+        return ready >= (size_t)h->fixed_batch || (all && ready > 0) ? 0 : -1;
+    if (ready >= (size_t)1 << step)
+        return step;
+    while (step >= 0 && (size_t)1 << step > ready)
+        step--;
+    return all ? step : -1;
+}
+
+int sm_streams_run(sm_model_worker *w, sm_stream *const *streams, size_t n, bool all)
+{
+    sm_stream *whose[1024];
+    size_t first = 0, given = 0, ready = 0;
+    int step, err = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (streams[i]->handle != w->handle)
+            return sm_fail(SM_EUSAGE, "a stream of another model than %s", w->handle->model->name);
+        ready += sm_stream_ready(streams[i]);
+    }
+    while (err == 0 && (step = choose_step(w->handle, ready, all)) >= 0) {
+        const size_t batch = SM_MIN((size_t)handle_batch(w->handle, step), ready);
+        size_t count = 0;
+        for (; count < batch && first < n;) {
+            if (given < sm_stream_ready(streams[first])) {
+                whose[count++] = streams[first];
+                given++;
+            } else {
+                first++;
+                given = 0;
+            }
+        }
+        err = run_batch(w, whose, count, step);
+        ready -= count;
+        given = 0; /* the patches of this batch are gone from sm_stream_ready */
+    }
+    for (size_t i = 0; i < n; i++)
+        forget(streams[i]);
+    return err;
+}
+
+/* ---- the answer ---- */
+static int fill_result(sm_stream *s, sm_model_result *r)
+{
+    sm_pool_state *p = &s->pool;
+    const sm_needs *need = &s->handle->needs;
+    const dsp_mel_spec *mel = need->front_end ? dsp_mel_find(need->front_end) : NULL;
+    const int rate = need->rate_hz, row = mel ? mel->hop : 1;
+    r->model = s->handle->model;
+    r->patches = p->patches;
+    r->n_classes = p->n_scores;
+    r->hop_s = rate > 0 ? (double)s->hop * row / rate : 0;
+    if (p->n_embedding > 0 && p->patches > 0) {
+        r->n_embedding = p->n_embedding;
+        r->embedding = sm_alloc(p->n_embedding, sizeof *r->embedding);
+        if (!r->embedding)
+            return SM_ENOMEM;
+        for (size_t i = 0; i < p->n_embedding; i++)
+            r->embedding[i] = (float)(p->embedding_sum[i] / (double)p->patches);
+        r->embeddings = p->embeddings.data;
+        p->embeddings = (sm_floats){ 0 };
+    }
+    return s->pooling->finish(p, r);
+}
+
+/* As new, for the next sound. */
+static int restart(sm_stream *s)
+{
+    sm_pool_state *p = &s->pool;
+    s->pooling->close(p);
+    memset(p->sum, 0, p->n_scores * sizeof *p->sum);
+    memset(p->embedding_sum, 0, p->n_embedding * sizeof *p->embedding_sum);
+    p->curve.length = p->embeddings.length = s->rows.length = 0;
+    p->patches = s->at = s->pushed = 0;
+    s->ended = s->tiled = false;
+    const int err = s->pooling->open(p);
+    if (err < 0 || p->options.no_padding)
+        return err;
+    return sm_floats_add(&s->rows, NULL, (size_t)s->handle->needs.pad_before * bands_of(s));
+}
+
+int sm_stream_finish(sm_stream *s, sm_model_result *out)
+{
+    const sm_needs *need = &s->handle->needs;
+    sm_model_result r = { .bpm = NAN, .bpm_confidence = 0 };
+    int err;
+    memset(out, 0, sizeof *out);
+    if (!s->ended || sm_stream_ready(s) > 0)
+        return sm_fail(SM_EUSAGE, "%s: the sound has not been run to its end", s->handle->model->name);
+    if (s->pool.patches == 0 && s->pushed > 0)
+        return sm_fail(SM_EUNSUPPORTED, "%s needs %.3f s of sound at least", s->handle->model->name,
+                       need->rate_hz > 0 ? (double)need->patch / need->rate_hz : 0);
+    err = fill_result(s, &r);
+    if (err == 0)
+        err = restart(s);
+    if (err < 0)
+        sm_model_result_free(&r);
+    else
+        *out = r;
+    return err;
+}
