@@ -276,6 +276,8 @@ int sm_meta_id3v2(sm_source *s, int64_t at, int64_t end, sm_audio_metadata *meta
             break;
         const int version = h[3], flags = h[5];
         const int64_t body = at + HEADER, tag_end = SM_MIN(body + (int64_t)synchsafe(h + 6), SM_MIN(end, s->size));
+        if (tag_end < body)
+            break; /* the chunk that it stands in ends inside the header */
         const bool extended = version > 2 && flags & 0x40;
         if (flags & 0x80 && version < 4) /* the whole tag; in 2.4 each frame says so itself */
             err = parse_unsynced(s, version, extended, body, tag_end, meta);
