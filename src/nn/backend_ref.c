@@ -57,6 +57,8 @@ int nn_ref_step(nn_compiler *c, nn_id node, nn_step *out)
     int *read = sm_arena_get(arena, (size_t)n->n_inputs + 1, sizeof *read, sizeof *read);
     int err = 0;
 
+    if (!n->op->ref)
+        return sm_fail(SM_EUNSUPPORTED, "the operator has no reference kernel");
     if (!r || !in || !read)
         return SM_ENOMEM;
     *r = (ref_state){ .op = n->op,

@@ -306,7 +306,7 @@ static int make_steps(nn_compiler *c)
     }
     for (nn_id id = 0; id < size; id++) {
         const nn_node *n = nn_at(c->graph, id);
-        if (n->identity || !n->op->ref)
+        if (n->identity || n->n_inputs == 0)
             continue;
         int err = nn_try_view(c, id, false);
         if (err == 0)
