@@ -21,12 +21,13 @@ enum {
 #define RISE       0.025f  /* by which an onset exceeds the mean around it, in decades, mean over bands */
 
 typedef struct {
-    double time_s;
+    double time_s, frame_s; /* exact; middle of the frame that showed it */
     float strength;
 } onset;
 
 struct dsp_onsets {
     const dsp_envelope *envelope;
+    int fft;
     double frame_s; /* between frames */
     int bands;
     int edge[BANDS_MOST + 1]; /* band b: bins edge[b] .. edge[b+1] - 1 */
@@ -44,6 +45,7 @@ int dsp_onsets_new(const dsp_envelope *envelope, int fft, int hop, dsp_onsets **
     if (!o)
         return SM_ENOMEM;
     o->envelope = envelope;
+    o->fft = fft;
     o->frame_s = (double)hop / DSP_RATE;
     int last = 0;
     for (int i = 0; o->bands < BANDS_MOST; i++) {
@@ -121,7 +123,7 @@ static int judge(dsp_onsets *o, int64_t frame)
         return 0;
     if (sm_grow(&o->items, &o->capacity, o->length + 1, sizeof *o->items) < 0)
         return SM_ENOMEM;
-    o->items[o->length++] = (onset){ exact_time(o, frame), x };
+    o->items[o->length++] = (onset){ exact_time(o, frame), (double)frame * o->frame_s, x };
     return 0;
 }
 
@@ -177,10 +179,11 @@ int dsp_onsets_finish(dsp_onsets *o, double duration_s, double **times, size_t *
     if (err < 0)
         return err;
     size_t kept = 0;
-    const double last_s = duration_s - 0.025; /* the cut at the end is broad-band too, but no onset */
+    /* A frame that reaches past the end sees the cut, which is broad-band too, but no onset. */
+    const double last_s = duration_s - 0.5 * o->fft / DSP_RATE;
     for (size_t i = 0; i < o->length; i++) {
         onset x = o->items[i];
-        if (x.strength < 0.05f * strong || (kept > 0 && x.time_s > last_s))
+        if (x.strength < 0.05f * strong || (kept > 0 && x.frame_s > last_s))
             continue;
         if (kept > 0 && x.time_s - o->items[kept - 1].time_s < 0.03) {
             if (x.strength > o->items[kept - 1].strength)

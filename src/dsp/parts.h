@@ -58,12 +58,11 @@ double dsp_energy(const dsp_levels *l, double onsets_a_second, double brightness
 /* kind.c */
 typedef struct {
     bool silent;
-    double duration_s, effective_s;
+    double duration_s;
     size_t onsets;
     const double *onset_times_s;
-    double tail_db;          /* of dsp_shape */
-    double tempo_confidence; /* 0: no tempo was looked for, or none found */
-    double beats_in_file;    /* NAN: no tempo */
+    double tail_db;       /* of dsp_shape */
+    double beats_in_file; /* NAN: no tempo */
 } dsp_kind_facts;
 void dsp_kind_of(const dsp_kind_facts *f, const dsp_evidence *evidence,
                  dsp_timbre *out); /* kind and what goes with it */

@@ -63,7 +63,7 @@ void dsp_words(const dsp_spectral *s, const dsp_shape *shape, dsp_timbre *out)
                  middle = share(s, 100, 150, 800, 1200);
     const double treble = share(s, 2800, 4000, 22050, 22051);
     out->brightness = 100 * log_ramp(s->centroid_hz, 150, 14000);
-    out->sharpness = 100 * ramp(acum(s), 0.3, 4);
+    out->sharpness = 100 * ramp(acum(s), 0.3, 4.5);
     out->depth = 100 * sqrt(deep);
     out->boominess = 100 * sqrt(low) * (1 - exp(-s->low_length_s / 0.3));
     out->warmth = 100 * sqrt(middle) * (1 - sqrt(treble));
