@@ -48,7 +48,7 @@ struct nn_step {
     void (*close)(void *own);
     const char *kernel; /* for profiles: "brgemm 1x1"; lives as long as the plan */
     size_t scratch;     /* bytes */
-    int inplace;        /* number of an *input value* whose memory the output may take over (same bytes); -1: none */
+    int inplace; /* an input value whose memory the output may take over (same bytes, read once, dies here); -1: none */
     /* ---- the plan fills ---- */
     int index;   /* in x->own */
     int32_t out; /* value number of the result */

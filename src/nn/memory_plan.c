@@ -72,9 +72,12 @@ static void share_in_place(nn_plan *p, const nn_step *s)
     if (root == s->out || in->place != NN_IN_ARENA || in->last != s->index || at != 0 ||
         p->values[root].bytes != p->values[s->inplace].bytes || p->values[root].bytes < p->values[s->out].bytes)
         return;
+    int reads =
+        0; /* a convolution that is added to its own input reads it twice, and only the sum may be overwritten */
     for (int i = 0; i < s->n_in; i++)
-        if (s->in[i] != s->inplace && nn_root(p, s->in[i], NULL) == root)
-            return;
+        reads += nn_root(p, s->in[i], NULL) == root;
+    if (reads > 1)
+        return;
     out->alias = root;
     out->alias_at = 0;
     in->last = SM_MAX(in->last, out->last);
