@@ -22,7 +22,7 @@ enum { MODEL_IR = 1, MODEL_GRAPH = 7, MODEL_OPSET = 8, MODEL_PROPS = 14, MODEL_L
 /* A ModelProto's fields are few, and its graph is among them; a cut file still shows the fields before the cut. */
 bool w_onnx_probe(const uint8_t *d, size_t n)
 {
-    pb_bytes m = { d, d + n };
+    pb_bytes m = { d, n ? d + n : d };
     uint64_t key, value;
     while (n >= 4 && m.p < m.end && pb_varint(&m, &key)) {
         const uint64_t number = key >> 3;

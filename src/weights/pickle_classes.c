@@ -270,8 +270,8 @@ static const struct {
 };
 
 /* Packages whose objects appear in checkpoints of models that we read. They stay inert, whatever they are. */
-static const char *const inert_packages[] = { "demucs.", "audiocraft.", "omegaconf.",         "typing.",
-                                              "dora.",   "torch.",      "pytorch_lightning.", "lightning." };
+static const char *const inert_packages[] = { "demucs.", "audiocraft.", "omegaconf.",         "typing.",   "dora.",
+                                              "torch.",  "__torch__.",  "pytorch_lightning.", "lightning." };
 
 int p_call(p_vm *vm, const p_value *class, p_value *args, p_value **out)
 {

@@ -13,10 +13,10 @@ static const pb_type tensor_types[] = {
 /* The first field of a GraphDef is a node (1, with a name inside) or, of a SavedModel, its version (1, a number) and graphs (2). */
 bool w_tf_pb_probe(const uint8_t *d, size_t n)
 {
-    pb_bytes m = { d + 1, d + n };
     uint64_t length;
     if (n < 4)
         return false;
+    pb_bytes m = { d + 1, d + n };
     if (d[0] == 0x08 && d[1] == 0x01 && d[2] == 0x12)
         return true;
     return d[0] == 0x0A && pb_varint(&m, &length) && length > 2 && m.p != m.end && (*m.p == 0x0A || *m.p == 0x12);

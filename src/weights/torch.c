@@ -43,6 +43,8 @@ static int zip_storage(p_vm *vm, const p_value *id, p_value **out)
     const zip_entry *e = member(vm->user, name, 5 + s->n_key);
     if (!e)
         return sm_fail(SM_EFORMAT, "the archive lacks the entry data/%.*s", (int)s->n_key, s->key);
+    if ((err = zip_readable(e)) < 0)
+        return err;
     if (s->supported && (s->whole > UINT64_MAX / 8 || s->whole * nn_type_size(s->type) > e->size))
         return sm_fail(SM_EFORMAT, "storage \"%.*s\" has %llu bytes, too few for %llu values", (int)s->n_key, s->key,
                        (unsigned long long)e->size, (unsigned long long)s->whole);
@@ -73,13 +75,16 @@ static int read_package(sm_weights *w, package *p, p_vm *vm)
     size_t used;
     if (!pickle)
         return sm_fail(SM_EFORMAT, "a zip archive without data.pkl: not from PyTorch");
+    int err = zip_readable(pickle);
+    if (err < 0)
+        return err;
     order = member(p, "byteorder", 9);
-    if (order && order->size >= 3 && memcmp(order->data, "big", 3) == 0)
+    if (order && order->data && order->size >= 3 && memcmp(order->data, "big", 3) == 0)
         return sm_fail(SM_EUNSUPPORTED, "its numbers are big-endian");
     /* torch.save can leave check sums out; they are 0 then */
     if (pickle->crc && pickle->size <= UINT32_MAX && crc32(0, pickle->data, (uInt)pickle->size) != pickle->crc)
         return sm_fail(SM_EFORMAT, "data.pkl does not have its check sum");
-    const int err = p_run(vm, pickle->data, (size_t)pickle->size, &root, &used);
+    err = p_run(vm, pickle->data, (size_t)pickle->size, &root, &used);
     return err < 0 ? err : torch_add_tree(w, root, vm->n_steps);
 }
 
@@ -100,8 +105,8 @@ int w_torch_zip_open(sm_weights *w)
 
 /* ---- the older form ---- */
 
-/* protocol 2, LONG1 of ten bytes, STOP: torch.serialization's MAGIC_NUMBER */
-static const uint8_t magic[] = { 0x8A, 0x0A, 0x6C, 0xFC, 0x9C, 0x46, 0xF9, 0x20, 0x6A, 0xA8, 0x50, 0x19, '.' };
+/* torch.serialization's MAGIC_NUMBER 0x1950a86a20f9469cfc6c: too long for 64 bits, so it stays bytes */
+static const uint8_t magic[] = { 0x6C, 0xFC, 0x9C, 0x46, 0xF9, 0x20, 0x6A, 0xA8, 0x50, 0x19 };
 
 bool w_torch_raw_probe(const uint8_t *d, size_t n)
 {
@@ -114,9 +119,14 @@ typedef struct {
     size_t n, cap;
 } storages;
 
+/* Beside storages, classes of modules have persistent ids here: ("module", class, file, source). */
 static int raw_storage(p_vm *vm, const p_value *id, p_value **out)
 {
     storages *all = vm->user;
+    if (p_is(p_item(id, 0, P_TEXT), "module") && p_item(id, 1, P_GLOBAL)) {
+        *out = id->list.items[1];
+        return 0;
+    }
     int err = torch_storage(vm, id, out);
     if (err == 0 && (err = sm_grow(&all->items, &all->cap, all->n + 1, sizeof *all->items)) == 0)
         all->items[all->n++] = (*out)->storage;
@@ -197,11 +207,13 @@ static int next(sm_weights *w, p_vm *vm, size_t *at, const p_value **out)
 
 static int read_row(sm_weights *w, p_vm *vm, storages *all)
 {
-    size_t at = 2 + sizeof magic;
-    const p_value *protocol, *system, *root, *keys;
-    int err;
-    if (w->size < at || memcmp(w->data + 2, magic, sizeof magic) != 0)
-        return sm_fail(SM_EFORMAT, "a pickle, but not one of PyTorch's");
+    size_t at = 0;
+    const p_value *number, *protocol, *system, *root, *keys;
+    int err = next(w, vm, &at, &number);
+    if (err < 0 || number->kind != P_BYTES || number->text.n != sizeof magic ||
+        memcmp(number->text.s, magic, sizeof magic) != 0)
+        return sm_fail_prefix(err < 0 ? err : sm_fail(SM_EFORMAT, "it does not start with their number"),
+                              "a pickle, but not one of PyTorch's");
     if ((err = next(w, vm, &at, &protocol)) < 0 || (err = next(w, vm, &at, &system)) < 0)
         return err;
     if (protocol->kind != P_INT || protocol->i != 1001)

@@ -79,12 +79,8 @@ static int read_entry(const uint8_t *d, size_t n, const uint8_t *c, size_t left,
     if (err < 0)
         return err;
     *out = (zip_entry){ .name = (const char *)c + CENTRAL, .n_name = n_name, .crc = w_u32(c + 16), .size = size };
-    const int shown = (int)SM_MIN(n_name, (size_t)80);
-    if (w_u16(c + 8) & 1)
-        return sm_fail(SM_EUNSUPPORTED, "%.*s in the zip archive is encrypted", shown, out->name);
-    if (w_u16(c + 10) != 0 || packed != size)
-        return sm_fail(SM_EUNSUPPORTED, "%.*s in the zip archive is compressed, PyTorch stores plainly", shown,
-                       out->name);
+    if (w_u16(c + 8) & 1 || w_u16(c + 10) != 0 || packed != size) /* TorchScript compresses its code */
+        return 0;
     if (!w_inside(offset, LOCAL, n) || w_u32(d + offset) != 0x04034B50)
         return damaged("an entry is not where its directory says");
     const uint64_t start = offset + LOCAL + w_u16(d + offset + 26) + w_u16(d + offset + 28);
@@ -148,4 +144,12 @@ const zip_entry *zip_find(const zip_archive *z, const char *name, size_t n)
             low = middle + 1;
     }
     return NULL;
+}
+
+int zip_readable(const zip_entry *e)
+{
+    if (e->data)
+        return 0;
+    return sm_fail(SM_EUNSUPPORTED, "%.*s in the zip archive is compressed or encrypted, PyTorch stores plainly",
+                   (int)SM_MIN(e->n_name, (size_t)80), e->name);
 }

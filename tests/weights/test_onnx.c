@@ -48,6 +48,27 @@ static void the_graph_is_sorted_and_has_its_attributes(void **state)
     sm_weights_close(w);
 }
 
+/* torch.onnx of PyTorch 1.13, opset 13 */
+static void what_torch_exports_is_read(void **state)
+{
+    (void)state;
+    sm_weights *w = fixture_open("real.onnx");
+    const sm_foreign_graph *g = sm_weights_graph(w);
+    expect_unit(w, "0.weight", NN_SHAPE(3, 2, 3, 3), "onnx.0.weight", EXACT);
+    expect_unit(w, "4.bias", NN_SHAPE(2), "onnx.4.bias", EXACT);
+    expect_graph(w, true,
+                 "Conv(x, 0.weight, 0.bias) -> /0/Conv_output_0 dilations=1,1 group=1 kernel_shape=3,3 pads=1,1,1,1 "
+                 "strides=1,1\n"
+                 "Relu(/0/Conv_output_0) -> /1/Relu_output_0\n"
+                 "GlobalAveragePool(/1/Relu_output_0) -> /2/GlobalAveragePool_output_0\n"
+                 "Flatten(/2/GlobalAveragePool_output_0) -> /3/Flatten_output_0 axis=1\n"
+                 "Gemm(/3/Flatten_output_0, 4.weight, 4.bias) -> /4/Gemm_output_0 alpha=1 beta=1 transB=1\n"
+                 "Softmax(/4/Gemm_output_0) -> p axis=1\n");
+    assert_int_equal(g->opset, 13);
+    assert_true(nn_shape_equal(&g->inputs[0].shape, &NN_SHAPE(-1, 2, 8, 8)));
+    sm_weights_close(w);
+}
+
 static void what_onnx_may_hold_but_we_do_not_is_named(void **state)
 {
     (void)state;
@@ -68,6 +89,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(initialisers_and_constants_are_weights),
         cmocka_unit_test(the_graph_is_sorted_and_has_its_attributes),
+        cmocka_unit_test(what_torch_exports_is_read),
         cmocka_unit_test(what_onnx_may_hold_but_we_do_not_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

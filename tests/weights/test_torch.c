@@ -102,6 +102,46 @@ static void damaged_packages_are_named(void **state)
                            "reaches beyond its storage of 24 values");
 }
 
+/* Written by torch.save of PyTorch 1.13, in both forms and two protocols. */
+static void what_torch_itself_wrote_is_read(void **state)
+{
+    static const char *const names[] = { "real2.pth", "real4.pth", "real2_raw.pth", "real4_raw.pth" };
+    (void)state;
+    for (size_t k = 0; k < SM_LENGTH(names); k++) {
+        sm_weights *w = fixture_open(names[k]);
+        nn_tensor a, t;
+        assert_int_equal(sm_weights_count(w), 10);
+        if (!strstr(names[k], "raw"))
+            expect_meta(w, "klass", "\"torch.nn.modules.linear.Linear\"");
+        expect_unit(w, "state.a", NN_SHAPE(4, 6), "real.a", EXACT);
+        expect_unit(w, "state.half", NN_SHAPE(5), "real.h", HALF_ULP);
+        expect_unit(w, "state.brain", NN_SHAPE(5), "real.b", BF16_ULP);
+        expect_unit(w, "state.parameter", NN_SHAPE(2), "real.p", EXACT);
+        expect_values(w, "state.flags", 1, 0);
+        expect_values(w, "state.count", 7);
+        expect_stored(w, "state.empty", NN_F32, NN_SHAPE(0, 3));
+        test_ok(sm_weights_get(w, "state.a", NULL, &a));
+        test_ok(sm_weights_get(w, "state.turned", &NN_SHAPE(6, 4), &t));
+        for (int i = 0; i < 24; i++)
+            assert_true(((const float *)t.data)[i] == ((const float *)a.data)[i % 4 * 6 + i / 4]);
+        test_ok(sm_weights_get(w, "state.part", &NN_SHAPE(2, 3), &t));
+        for (int i = 0; i < 6; i++)
+            assert_true(((const float *)t.data)[i] == ((const float *)a.data)[(1 + i / 3) * 6 + i % 3 * 2]);
+        test_ok(sm_weights_get(w, "state.wide", &NN_SHAPE(2, 3), &t)); /* stride 0 */
+        assert_memory_equal(t.data, (const float *)t.data + 3, 12);
+        sm_weights_close(w);
+    }
+}
+
+static void a_script_archive_gives_its_parameters(void **state)
+{
+    (void)state;
+    sm_weights *w = fixture_open("real_script.pt");
+    expect_unit(w, "weight", NN_SHAPE(2, 3), "real.lw", EXACT);
+    expect_unit(w, "bias", NN_SHAPE(2), "real.lb", EXACT);
+    sm_weights_close(w);
+}
+
 static void a_zip_of_something_else_is_refused(void **state)
 {
     (void)state;
@@ -165,6 +205,8 @@ int main(void)
         cmocka_unit_test(the_older_raw_pickle_gives_the_same),
         cmocka_unit_test(what_a_pickle_may_not_call_is_named),
         cmocka_unit_test(damaged_packages_are_named),
+        cmocka_unit_test(what_torch_itself_wrote_is_read),
+        cmocka_unit_test(a_script_archive_gives_its_parameters),
         cmocka_unit_test(a_zip_of_something_else_is_refused),
         cmocka_unit_test(the_real_tiny_crepe_opens),
         cmocka_unit_test(a_demucs_package_equals_its_safetensors),

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Makes the fixtures of this folder: one small file a container, all holding made-up numbers (unit() below).
 
-    python3 make.py            needs numpy; h5py for the .h5 files only
+    python3 make.py            needs numpy; h5py for the .h5 files, torch for real*
 
 Nothing here is used when the tests run. The writers are this file's own (except for HDF5), so that a reader of ours is held
 against a second view of each format, not against itself.
@@ -134,7 +134,11 @@ class Pickle:
 def torch_body(legacy=False):
     """A package like Demucs's: class, kwargs with a Fraction and nesting, a state of several types and strides."""
     p = Pickle()
-    p.raw(b"}(").text("klass").glob("demucs.htdemucs", "HTDemucs")
+    p.raw(b"}(").text("klass")
+    if legacy:  # a module's class has a persistent id in this form
+        p.raw(b"(").text("module").glob("demucs.htdemucs", "HTDemucs").text("htdemucs.py").text("class HTDemucs: ...").raw(b"tQ")
+    else:
+        p.glob("demucs.htdemucs", "HTDemucs")
     p.text("kwargs").raw(b"}(").text("sources").raw(b"](").text("drums").text("bass").raw(b"e")
     p.text("segment").glob("fractions", "Fraction").raw(b"(").text("39/5").raw(b"tR")
     p.text("channels").int(48).text("lr").raw(b"G", struct.pack(">d", 0.0003)).text("none").raw(b"N").text("on").raw(b"\x88")
@@ -542,6 +546,32 @@ def tfjs():
     save("tfjs/shard2.bin", blob[17:])
 
 
+# ---- by PyTorch itself ----
+
+def real_torch():
+    import collections
+    import torch
+    import torch.nn as nn
+    t = lambda name, *shape: torch.from_numpy(unit(name, *shape))
+    a = t("real.a", 4, 6)
+    package = {"klass": nn.Linear, "state": collections.OrderedDict(
+        a=a, turned=a.t(), part=a[1:3, ::2], wide=t("real.w", 1, 3).expand(2, 3), half=t("real.h", 5).half(), brain=t("real.b", 5).bfloat16(),
+        parameter=nn.Parameter(t("real.p", 2)), empty=torch.zeros(0, 3), flags=torch.tensor([True, False]), count=torch.tensor(7))}
+    net = nn.Linear(3, 2)
+    net.weight.data, net.bias.data = t("real.lw", 2, 3), t("real.lb", 2)
+    for protocol in (2, 4):
+        torch.save(package, os.path.join(HERE, "real%d.pth" % protocol), pickle_protocol=protocol)
+        # without the class: the older form would store PyTorch's source of it
+        torch.save({"state": package["state"]}, os.path.join(HERE, "real%d_raw.pth" % protocol), pickle_protocol=protocol, _use_new_zipfile_serialization=False)
+    torch.jit.save(torch.jit.script(net), os.path.join(HERE, "real_script.pt"))
+    conv = nn.Sequential(nn.Conv2d(2, 3, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 2), nn.Softmax(1)).eval()
+    with torch.no_grad():
+        for name, p in conv.named_parameters():
+            p.copy_(t("onnx." + name, *p.shape))
+    torch.onnx.export(conv, torch.zeros(1, 2, 8, 8), os.path.join(HERE, "real.onnx"), opset_version=13, input_names=["x"], output_names=["p"],
+                      dynamic_axes={"x": {0: "n"}})
+
+
 def main():
     save("types.safetensors", all_types())
     save("package.th", torch_zip(torch_body(), torch_storages()))
@@ -560,6 +590,10 @@ def main():
         h5("userblock.h5", userblock=512)
     except ImportError:
         print("no h5py: the .h5 files stay as they are")
+    try:
+        real_torch()
+    except ImportError:
+        print("no torch: the real* files stay as they are")
 
 
 if __name__ == "__main__":

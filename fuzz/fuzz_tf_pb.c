@@ -1,0 +1,3 @@
+#include "fuzz_weights.h"
+
+FUZZ_READER(tf_pb)
