@@ -193,7 +193,7 @@ static int get_locked(sm_view *v, const char *name, const nn_shape *expected, nn
     if (mark && mark[1] >= '0' && mark[1] < '0' + NN_MAX_RANK && sm_weights_count(v->weights) > 0 &&
         !sm_weights_has(v->weights, name))
         err = derive(v, name, mark, expected, out);
-    else if (v->canonical || !v->model || !v->model->adapt)
+    else if (v->canonical || !v->model || !v->model->adapt || sm_view_graph(v)) /* a graph asks for what its file has */
         return sm_weights_get_f32(v->weights, name, expected, out);
     else
         err = v->model->adapt(v, name, expected, out);

@@ -1,6 +1,7 @@
 #include "support/model_support.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 sm_weights *test_golden_open(const char *path)
@@ -24,7 +25,7 @@ sm_named test_golden_input(sm_weights *golden, const char *tensor, const char *n
 
 static const sm_named *find(const sm_named *list, size_t n, const char *name)
 {
-    char out[160];
+    char out[192];
     snprintf(out, sizeof out, "out.%s", name);
     for (size_t i = 0; i < n; i++)
         if (!strcmp(list[i].name, name) || !strcmp(list[i].name, out))
@@ -78,7 +79,7 @@ int test_golden_compare(sm_weights *golden, const sm_named *got, size_t n, const
                    whole = !strncmp(full, "out.", 4) || !strncmp(full, "real.", 5);
         char name[160];
         nn_tensor t;
-        double error;
+        double error = 0;
         if (!trace && !whole)
             continue;
         snprintf(name, sizeof name, "%.*s", (int)(strlen(full) - (trace ? 7 : 0)),
@@ -131,4 +132,51 @@ void test_stream_result(sm_model_handle *h, const sm_stream_options *o, const fl
     test_ok(sm_stream_finish(s, out));
     sm_model_worker_free(w);
     sm_stream_free(s);
+}
+
+float *test_signal(const char *name, size_t samples)
+{
+    static const double cycles[3] = { 0.0125, 0.031, 0.0873 };
+    char stream[64];
+    float *x = malloc(samples * sizeof *x);
+    snprintf(stream, sizeof stream, "%s.0", name);
+    const uint64_t hash = sm_unit_hash(stream, 0);
+    for (size_t t = 0; t < samples; t++) {
+        double y = 0.1 * sm_unit(hash, t);
+        for (int k = 0; k < 3; k++)
+            y += 0.25 / (k + 1) * sin(2 * M_PI * cycles[k] * (double)t + k) *
+                 exp(-(double)t / ((double)samples * (0.2 + 0.3 * k)));
+        x[t] = (float)y;
+    }
+    return x;
+}
+
+void test_front_end(const char *name, const float *audio, size_t samples, sm_floats *rows)
+{
+    dsp_mel *mel;
+    test_ok(dsp_mel_new(dsp_mel_find(name), &mel));
+    test_ok(dsp_mel_push(mel, audio, samples, rows));
+    test_ok(dsp_mel_finish(mel, rows));
+    dsp_mel_free(mel);
+}
+
+sm_weights *test_converted(const sm_model *m, sm_weights *w, const char *variant, const sm_card *card, const char *path)
+{
+    sm_weights *out;
+    test_ok(sm_model_convert(m, w, variant, card, "0123", path));
+    test_ok(sm_weights_open(path, &out));
+    return out;
+}
+
+double test_within(const float *ours, sm_weights *golden, const char *name, size_t n, double bound, const char *what)
+{
+    nn_tensor t;
+    double worst = 0;
+    test_ok(sm_weights_get_f32(golden, name, NULL, &t));
+    assert_int_equal(nn_elements(&t.shape), (int64_t)n);
+    for (size_t i = 0; i < n; i++)
+        worst = fmax(worst, fabs(ours[i] - ((const float *)t.data)[i]));
+    if (!(worst <= bound))
+        fail_msg("%s: %s differs by %.3g, at most %.3g expected", what, name, worst, bound);
+    return worst;
 }

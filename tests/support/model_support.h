@@ -27,4 +27,14 @@ bool test_backend_there(const char *name);
 void test_stream_result(sm_model_handle *h, const sm_stream_options *o, const float *rows, size_t n,
                         sm_model_result *out);
 
+/* signal(name, samples) of the goldens' generator: noise and three decaying partials. The caller's: free(). */
+float *test_signal(const char *name, size_t samples);
+/* Audio through a model's front end: rows as sm_stream_push takes them, appended. */
+void test_front_end(const char *name, const float *audio, size_t samples, sm_floats *rows);
+/* Converts the weights as `models import` does, and opens the result. */
+sm_weights *test_converted(const sm_model *m, sm_weights *w, const char *variant, const sm_card *card,
+                           const char *path);
+/* Largest absolute difference; fails the test when it passes `bound`. */
+double test_within(const float *ours, sm_weights *golden, const char *name, size_t n, double bound, const char *what);
+
 #endif
