@@ -28,9 +28,11 @@ static int open_library(const char *file, void **out)
 {
     /* NODELETE: closing and opening them again for each file would cost more than decoding it */
     *out = dlopen(file, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
-    if (!*out)
-        return sm_fail(SM_EUNSUPPORTED, "this kind of file needs FFmpeg's libraries (Debian packages " PACKAGES "): %s",
-                       dlerror());
+    if (!*out) {
+        const char *why = dlerror();
+        return sm_fail(SM_EUNSUPPORTED, "needs FFmpeg's libraries, Debian packages " PACKAGES ": %s",
+                       why ? why : "cannot be opened");
+    }
     return 0;
 }
 

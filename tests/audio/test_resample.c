@@ -144,7 +144,7 @@ static double slow_torchaudio(const float *x, int64_t n, int from, int to, int64
 static double bessel_i0(double x)
 {
     double sum = 1, term = 1;
-    for (int k = 1; k < 200; k++)
+    for (int k = 1; k < 60; k++)
         sum += term *= x * x / 4 / ((double)k * k);
     return sum;
 }
@@ -217,7 +217,7 @@ static void equals_the_definition_at_any_ratio(void **state)
             assert_int_equal(y.length, sm_resampled_frames(kinds[m].kind, ratios[k][0], ratios[k][1], N));
             /* a few from all over, with both ends */
             for (size_t t = 0; t < y.length;
-                 t = t + 1 < y.length && t + 1 + y.length / 20 >= y.length ? y.length - 1 : t + 1 + y.length / 20)
+                 t = t + 1 < y.length && t + 1 + y.length / 6 >= y.length ? y.length - 1 : t + 1 + y.length / 6)
                 worst = fmax(worst, fabs(y.data[t] - kinds[m].slow(x, N, ratios[k][0], ratios[k][1], (int64_t)t)));
             if (!(worst < 1e-6)) /* values near 0.5, filters in float32, sums of up to 1200 taps */
                 fail_msg("%s %d -> %d: off by %g", kinds[m].name, ratios[k][0], ratios[k][1], worst);
