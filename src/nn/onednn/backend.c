@@ -18,6 +18,8 @@ static const struct {
     { &nn_op_softmax, nn_dnnl_softmax_step },
     { &nn_op_layer_norm, nn_dnnl_layer_norm_step },
     { &nn_op_reduce, nn_dnnl_reduce_step },
+    { &nn_op_reshape, nn_dnnl_reshape_step },
+    { &nn_op_permute, nn_dnnl_permute_step },
     { &nn_op_concat, nn_dnnl_concat_step },
 };
 

@@ -105,6 +105,8 @@ int nn_dnnl_affine_step(nn_compiler *c, nn_id node, nn_step *out);
 int nn_dnnl_softmax_step(nn_compiler *c, nn_id node, nn_step *out);
 int nn_dnnl_layer_norm_step(nn_compiler *c, nn_id node, nn_step *out);
 int nn_dnnl_reduce_step(nn_compiler *c, nn_id node, nn_step *out);
+int nn_dnnl_reshape_step(nn_compiler *c, nn_id node, nn_step *out);
+int nn_dnnl_permute_step(nn_compiler *c, nn_id node, nn_step *out);
 int nn_dnnl_concat_step(nn_compiler *c, nn_id node, nn_step *out);
 
 /* Long kernels in the frequency domain (conv_fft_step.c), for conv and conv_fold nodes. 1: another way is cheaper. */

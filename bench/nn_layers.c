@@ -1,0 +1,333 @@
+/* bench/nn_layers: whole networks with made-up weights, their time by step, beside the machine's sgemm in the same run.
+ *
+ *     build/gcc/bench/nn_layers [NET...] [--threads N] [--bf16] [--runs N] [--steps]
+ *
+ * A unit of work is 10 s of audio, batched. Effective share = multiply-adds of the plain definition x 2 / time / sgemm's rate. */
+#include "nn/nn.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- made-up weights, scaled so that numbers keep their size through a network ---- */
+
+typedef struct block {
+    struct block *next;
+    char name[80];
+    nn_shape shape;
+    float data[];
+} block;
+
+static int made_up(void *user, const char *name, const nn_shape *expected, nn_tensor *out)
+{
+    block **first = user, *b = *first;
+
+    while (b && strcmp(b->name, name) != 0)
+        b = b->next;
+    if (!b) {
+        const size_t n = (size_t)nn_elements(expected), fan = n / (size_t)expected->dim[0];
+        const double scale = expected->rank > 1 ? sqrt(3.0 / (double)fan) : 0.5;
+        const bool positive = strstr(name, "variance") != NULL;
+        b = malloc(sizeof *b + n * sizeof *b->data);
+        if (!b)
+            return SM_ENOMEM;
+        snprintf(b->name, sizeof b->name, "%s", name);
+        b->shape = *expected;
+        for (size_t i = 0; i < n; i++)
+            b->data[i] = (float)(scale * sm_unit(sm_unit_hash(name, 1), i) + (positive ? 1 : 0));
+        b->next = *first;
+        *first = b;
+    }
+    *out = (nn_tensor){ .type = NN_F32, .shape = b->shape, .data = b->data, .scale_axis = -1 };
+    return 0;
+}
+
+/* ---- the networks ---- */
+
+static nn_id w_of(nn_graph *g, const nn_source *w, const char *what, nn_shape s)
+{
+    static int serial; /* a program of one thread: names need only differ */
+    return nn_weight(g, w, nn_name(g, "%s%d", what, serial++), s);
+}
+
+static nn_id norm(nn_graph *g, const nn_source *w, nn_id x)
+{
+    const nn_shape c = NN_SHAPE(nn_shape_of(g, x).dim[1]);
+    return nn_batch_norm(g, x, w_of(g, w, "gamma", c), w_of(g, w, "beta", c), w_of(g, w, "mean", c),
+                         w_of(g, w, "variance", c), 1e-3f);
+}
+
+static nn_id conv(nn_graph *g, const nn_source *w, nn_id x, int out, int kh, int kw, const nn_conv_attrs *a, bool bias)
+{
+    const int64_t in = nn_shape_of(g, x).dim[1] / (a->groups ? a->groups : 1);
+    return nn_conv(g, x, w_of(g, w, "conv", NN_SHAPE(out, in, kh, kw)),
+                   bias ? w_of(g, w, "bias", NN_SHAPE(out)) : NN_NONE, a);
+}
+
+static void crepe(nn_graph *g, const nn_source *w, int batch, int m)
+{
+    static const int filters[6] = { 32, 4, 4, 4, 8, 16 };
+    nn_id x = nn_input(g, "frames", NN_SHAPE(batch, 1, 1024, 1));
+    for (int l = 0; l < 6; l++) {
+        const nn_conv_attrs a = { .stride = { l ? 1 : 4, 1 },
+                                  .pad_before = { l ? 31 : 254 },
+                                  .pad_after = { l ? 32 : 254 } };
+        nn_scope(g, "block%d", l + 1);
+        x = nn_unary(g, NN_RELU, conv(g, w, x, filters[l] * m, l ? 64 : 512, 1, &a, true));
+        x = nn_max_pool(g, norm(g, w, x), &(nn_pool_attrs){ .kernel = { 2, 1 } });
+    }
+    nn_scope(g, "classifier");
+    x = nn_permute(g, nn_reshape(g, x, NN_SHAPE(batch, 16 * m, 4)), (int[]){ 0, 2, 1 });
+    x = nn_linear(g, nn_reshape(g, x, NN_SHAPE(batch, 64 * m)), w_of(g, w, "dense", NN_SHAPE(360, 64 * m)),
+                  w_of(g, w, "bias", NN_SHAPE(360)));
+    nn_output(g, "activation", nn_unary(g, NN_SIGMOID, x));
+}
+
+static void crepe_full(nn_graph *g, const nn_source *w, int batch)
+{
+    crepe(g, w, batch, 32);
+}
+
+static void crepe_tiny(nn_graph *g, const nn_source *w, int batch)
+{
+    crepe(g, w, batch, 4);
+}
+
+static void yamnet(nn_graph *g, const nn_source *w, int batch)
+{
+    static const struct {
+        int stride, out;
+    } layer[13] = { { 1, 64 },  { 2, 128 }, { 1, 128 }, { 2, 256 }, { 1, 256 },  { 2, 512 }, { 1, 512 },
+                    { 1, 512 }, { 1, 512 }, { 1, 512 }, { 1, 512 }, { 2, 1024 }, { 1, 1024 } };
+    nn_id x = nn_input(g, "patches", NN_SHAPE(batch, 1, 96, 64));
+    nn_scope(g, "layer1");
+    x = nn_unary(g, NN_RELU,
+                 norm(g, w, conv(g, w, x, 32, 3, 3, &(nn_conv_attrs){ .stride = { 2, 2 }, .same_tf = true }, false)));
+    for (int i = 0; i < 13; i++) {
+        const int c = (int)nn_shape_of(g, x).dim[1];
+        nn_scope(g, "layer%d", i + 2);
+        const nn_conv_attrs depthwise = { .stride = { layer[i].stride, layer[i].stride },
+                                          .groups = c,
+                                          .same_tf = true };
+        x = nn_unary(g, NN_RELU, norm(g, w, conv(g, w, x, c, 3, 3, &depthwise, false)));
+        x = nn_unary(g, NN_RELU, norm(g, w, conv(g, w, x, layer[i].out, 1, 1, &(nn_conv_attrs){ 0 }, false)));
+    }
+    nn_scope(g, "head");
+    x = nn_reduce(g, NN_REDUCE_MEAN, x, 12, false);
+    x = nn_linear(g, x, w_of(g, w, "dense", NN_SHAPE(521, 1024)), w_of(g, w, "bias", NN_SHAPE(521)));
+    nn_output(g, "scores", nn_unary(g, NN_SIGMOID, x));
+}
+
+static nn_id musicnn_block(nn_graph *g, const nn_source *w, nn_id x, int out, int kh, int kw, const nn_conv_attrs *a)
+{
+    return norm(g, w, nn_unary(g, NN_RELU, conv(g, w, x, out, kh, kw, a, true)));
+}
+
+static void musicnn(nn_graph *g, const nn_source *w, int batch)
+{
+    static const struct {
+        int filters, kt, kf, before, after;
+    } front[5] = {
+        { 204, 7, 38, 3, 3 }, { 204, 7, 67, 3, 3 }, { 51, 128, 1, 63, 64 }, { 51, 64, 1, 31, 32 }, { 51, 32, 1, 15, 16 }
+    };
+    nn_id x = norm(g, w, nn_input(g, "mel", NN_SHAPE(batch, 1, 187, 96))), part[5], mid[4];
+    for (int i = 0; i < 5; i++) {
+        const nn_conv_attrs a = { .pad_before = { front[i].before }, .pad_after = { front[i].after } };
+        nn_scope(g, "front%d", i + 1);
+        part[i] = nn_reduce(g, NN_REDUCE_MAX, musicnn_block(g, w, x, front[i].filters, front[i].kt, front[i].kf, &a), 8,
+                            true);
+    }
+    mid[0] = nn_concat(g, part, 5, 1);
+    for (int i = 0; i < 3; i++) {
+        nn_scope(g, "mid%d", i + 1);
+        const nn_id y =
+            musicnn_block(g, w, mid[i], 64, 7, 1, &(nn_conv_attrs){ .pad_before = { 3 }, .pad_after = { 3 } });
+        mid[i + 1] = i ? nn_binary(g, NN_ADD, y, mid[i]) : y;
+    }
+    nn_scope(g, "back");
+    x = nn_concat(g, mid, 4, 1);
+    const nn_id pooled[2] = { nn_reduce(g, NN_REDUCE_MAX, x, 12, false), nn_reduce(g, NN_REDUCE_MEAN, x, 12, false) };
+    x = nn_concat(g, pooled, 2, 1);
+    x = nn_unary(g, NN_RELU,
+                 nn_linear(g, x, w_of(g, w, "dense", NN_SHAPE(200, 1506)), w_of(g, w, "bias", NN_SHAPE(200))));
+    x = nn_linear(g, x, w_of(g, w, "dense", NN_SHAPE(50, 200)), w_of(g, w, "bias", NN_SHAPE(50)));
+    nn_output(g, "tags", nn_unary(g, NN_SIGMOID, x));
+}
+
+static nn_id mb_conv(nn_graph *g, const nn_source *w, nn_id x, int expand, int k, int stride, int out)
+{
+    const nn_id input = x;
+    const int in = (int)nn_shape_of(g, x).dim[1], c = in * expand;
+    if (expand > 1)
+        x = nn_unary(g, NN_SWISH, conv(g, w, x, c, 1, 1, &(nn_conv_attrs){ 0 }, true));
+    x = conv(g, w, x, c, k, k, &(nn_conv_attrs){ .stride = { stride, stride }, .groups = c, .same_tf = true }, true);
+    x = nn_unary(g, NN_SWISH, x);
+    nn_id s = nn_reduce(g, NN_REDUCE_MEAN, x, 12, true);
+    s = nn_unary(g, NN_SWISH, conv(g, w, s, in / 4, 1, 1, &(nn_conv_attrs){ 0 }, true));
+    s = nn_unary(g, NN_SIGMOID, conv(g, w, s, c, 1, 1, &(nn_conv_attrs){ 0 }, true));
+    x = conv(g, w, nn_binary(g, NN_MUL, x, s), out, 1, 1, &(nn_conv_attrs){ 0 }, true);
+    return in == out && stride == 1 ? nn_binary(g, NN_ADD, x, input) : x;
+}
+
+static void effnet(nn_graph *g, const nn_source *w, int batch)
+{
+    static const struct {
+        int expand, kernel, stride, out, repeat;
+    } stage[7] = { { 1, 3, 1, 16, 1 },  { 6, 3, 2, 24, 2 },  { 6, 5, 2, 40, 2 }, { 6, 3, 2, 80, 3 },
+                   { 6, 5, 1, 112, 3 }, { 6, 5, 2, 192, 4 }, { 6, 3, 1, 320, 1 } };
+    nn_id x = nn_input(g, "mel", NN_SHAPE(batch, 1, 128, 96));
+    int n = 0;
+    nn_scope(g, "stem");
+    x = nn_unary(g, NN_SWISH, conv(g, w, x, 32, 3, 3, &(nn_conv_attrs){ .stride = { 2, 2 }, .same_tf = true }, true));
+    for (int s = 0; s < 7; s++)
+        for (int i = 0; i < stage[s].repeat; i++) {
+            nn_scope(g, "block%d", n++);
+            x = mb_conv(g, w, x, stage[s].expand, stage[s].kernel, i ? 1 : stage[s].stride, stage[s].out);
+        }
+    nn_scope(g, "head");
+    x = nn_reduce(g, NN_REDUCE_MEAN, nn_unary(g, NN_SWISH, conv(g, w, x, 1280, 1, 1, &(nn_conv_attrs){ 0 }, true)), 12,
+                  false);
+    x = nn_linear(g, x, w_of(g, w, "dense", NN_SHAPE(400, 1280)), w_of(g, w, "bias", NN_SHAPE(400)));
+    nn_output(g, "styles", nn_unary(g, NN_SIGMOID, x));
+}
+
+/* items: of 10 s of audio; batch: how many at a time. */
+static const struct {
+    const char *name;
+    void (*build)(nn_graph *g, const nn_source *w, int batch);
+    int items, batch;
+} nets[] = {
+    { "crepe-full", crepe_full, 1001, 143 },
+    { "crepe-tiny", crepe_tiny, 1001, 143 },
+    { "musicnn", musicnn, 5, 5 },
+    { "effnet", effnet, 9, 9 },
+    { "yamnet", yamnet, 20, 20 },
+};
+
+/* ---- timing ---- */
+
+typedef struct {
+    nn_compile_options compile;
+    int runs;
+    bool steps;
+} settings;
+
+static int by_time(const void *a, const void *b)
+{
+    const nn_profile_row *x = a, *y = b;
+    return (x->seconds < y->seconds) - (x->seconds > y->seconds);
+}
+
+static void print_steps(const nn_run_state *r, double gflops)
+{
+    const nn_profile_row *rows;
+    const size_t n = nn_run_profile_rows(r, &rows);
+    nn_profile_row *sorted = malloc(n * sizeof *sorted);
+    if (!sorted)
+        return;
+    memcpy(sorted, rows, n * sizeof *sorted);
+    qsort(sorted, n, sizeof *sorted, by_time);
+    for (size_t i = 0; i < n && i < 24; i++) {
+        const double s = sorted[i].seconds / (double)sorted[i].calls;
+        printf("    %8.3f ms  %6.0f %%  %-10s %-24s %s\n", s * 1e3, 2e-9 * sorted[i].macs / s / gflops * 100,
+               sorted[i].op, sorted[i].kernel, sorted[i].where);
+    }
+    free(sorted);
+}
+
+static int run_net(size_t i, const settings *s)
+{
+    block *weights = NULL;
+    const nn_source source = { made_up, &weights, "made up" };
+    const int chunks = (nets[i].items + nets[i].batch - 1) / nets[i].batch;
+    nn_graph *g = nn_graph_new();
+    nn_plan *plan = NULL;
+    nn_run_state *state = NULL;
+    nn_memory memory;
+    float *in = NULL, *out = NULL;
+    double best = 1e30, gflops = 0, start = sm_now_s(), sum = 0;
+    int err;
+
+    nets[i].build(g, &source, nets[i].batch);
+    const double built = sm_now_s();
+    if ((err = nn_compile(g, &s->compile, &plan)) < 0 || (err = nn_run_state_new(plan, &state)) < 0)
+        goto out;
+    const double compiled = sm_now_s();
+    const nn_shape in_shape = nn_plan_input_shape(plan, 0), out_shape = nn_plan_output_shape(plan, 0);
+    const size_t n_in = (size_t)nn_elements(&in_shape), n_out = (size_t)nn_elements(&out_shape);
+    in = sm_alloc_aligned(n_in, sizeof *in);
+    out = sm_alloc_aligned(n_out, sizeof *out);
+    if (!in || !out) {
+        err = SM_ENOMEM;
+        goto out;
+    }
+    for (size_t k = 0; k < n_in; k++)
+        in[k] = (float)sm_unit(7, k);
+    for (int k = 0; k <= s->runs; k++) { /* the first warms up */
+        const double rate = nn_measure_sgemm_gflops(2048, s->compile.threads, 1);
+        nn_run_profile(state, s->steps && k > 0);
+        start = sm_now_s();
+        for (int c = 0; c < chunks && err == 0; c++)
+            err = nn_run(plan, state, (const void *[]){ in }, (float *[]){ out });
+        if (err < 0)
+            goto out;
+        const double t = sm_now_s() - start;
+        gflops = SM_MAX(gflops, rate);
+        best = k ? SM_MIN(best, t) : best;
+    }
+    for (size_t k = 0; k < n_out; k++)
+        sum += (double)out[k];
+    const double flops = 2e-9 * nn_plan_macs(plan) / nets[i].batch * nets[i].items;
+    best *= (double)nets[i].items / (nets[i].batch * chunks);
+    nn_plan_memory(plan, &memory);
+    printf("%-11s %9.2f ms  %8.1f GFLOP/s  sgemm %6.1f  share %5.0f %%  compile %.0f ms  weights %.1f activations %.1f "
+           "scratch %.1f MB  sum %.6g\n",
+           nets[i].name, best * 1e3, flops / best, gflops, flops / best / gflops * 100, (compiled - built) * 1e3,
+           (double)memory.weights / 1e6, (double)memory.activations / 1e6, (double)memory.scratch / 1e6, sum);
+    if (s->steps)
+        print_steps(state, gflops);
+
+out:
+    if (err < 0)
+        fprintf(stderr, "%s: %s\n", nets[i].name, sm_last_error());
+    sm_free(in);
+    sm_free(out);
+    nn_run_state_free(state);
+    nn_plan_free(plan);
+    nn_graph_free(g);
+    for (block *b = weights, *next; b; b = next) {
+        next = b->next;
+        free(b);
+    }
+    return err;
+}
+
+int main(int argc, char **argv)
+{
+    settings s = { .compile = { .threads = 1, .precision = NN_PRECISION_F32 }, .runs = 5 };
+    bool chosen[SM_LENGTH(nets)] = { false }, any = false;
+    char text[128];
+
+    for (int a = 1; a < argc; a++) {
+        if (!strcmp(argv[a], "--threads") && a + 1 < argc)
+            s.compile.threads = atoi(argv[++a]);
+        else if (!strcmp(argv[a], "--runs") && a + 1 < argc)
+            s.runs = atoi(argv[++a]);
+        else if (!strcmp(argv[a], "--bf16"))
+            s.compile.precision = NN_PRECISION_BF16;
+        else if (!strcmp(argv[a], "--ref"))
+            s.compile.backend = "ref";
+        else if (!strcmp(argv[a], "--steps"))
+            s.steps = true;
+        for (size_t i = 0; i < SM_LENGTH(nets); i++)
+            if (!strcmp(argv[a], nets[i].name))
+                any = chosen[i] = true;
+    }
+    printf("%s, %d threads, %s\n", nn_backend_text(text), s.compile.threads,
+           s.compile.precision == NN_PRECISION_BF16 ? "bf16" : "f32");
+    for (size_t i = 0; i < SM_LENGTH(nets); i++)
+        if ((!any || chosen[i]) && run_net(i, &s) < 0)
+            return 1;
+    return 0;
+}
