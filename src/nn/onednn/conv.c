@@ -50,13 +50,16 @@ typedef struct {
 } conv_parts;
 
 static void fill_parts(conv_parts *d, const nn_node *n, const nn_node *x, const nn_node *w, int groups, bool transposed,
-                       bool bf16, bool bf16_out)
+                       int parts, bool bf16, bool bf16_out)
 {
+    nn_shape in = x->shape, result = n->shape; /* of a part */
     dnnl_dims_t dims;
     const int rank = weight_dims(&w->shape, groups, transposed, dims);
 
-    nn_dnnl_describe_dims(&d->x, x->shape.rank, x->shape.dim, true, bf16);
-    nn_dnnl_describe_dims(&d->y, n->shape.rank, n->shape.dim, true, bf16_out);
+    in.dim[0] /= parts;
+    result.dim[0] /= parts;
+    nn_dnnl_describe_dims(&d->x, in.rank, in.dim, true, bf16);
+    nn_dnnl_describe_dims(&d->y, result.rank, result.dim, true, bf16_out);
     nn_dnnl_describe_dims(&d->b, 1, &n->shape.dim[1], false, false);
     dnnl_memory_desc_init_by_tag(&d->w, rank, dims, bf16 ? dnnl_bf16 : dnnl_f32, dnnl_format_tag_any);
 }
@@ -96,15 +99,17 @@ static int add_operands(nn_compiler *c, nn_id node, nn_dnnl_primitive *p, const 
     describe_weights(&from, &w.shape, groups, transposed);
     if ((err = nn_dnnl_pack(c, n.inputs[1], &from, &wanted, &packed)) < 0)
         return err;
-    nn_dnnl_add_arg(p,
-                    (nn_dnnl_arg){ .arg = DNNL_ARG_WEIGHTS, .place = NN_ARG_FIXED, .fixed = packed, .desc = wanted });
+    nn_dnnl_add_arg(
+        p, (nn_dnnl_arg){
+               .arg = DNNL_ARG_WEIGHTS, .place = NN_ARG_FIXED, .whole = true, .fixed = packed, .desc = wanted });
     if (n.inputs[2] == NN_NONE)
         return 0;
     const int bias_at = out->n_in;
     const int32_t b = nn_dnnl_want(c, out, n.inputs[2], false, false);
     if (b < 0)
         return b;
-    nn_dnnl_add_arg(p, (nn_dnnl_arg){ .arg = DNNL_ARG_BIAS, .place = NN_ARG_IN, .in = bias_at, .desc = d->b });
+    nn_dnnl_add_arg(p, (nn_dnnl_arg){
+                           .arg = DNNL_ARG_BIAS, .place = NN_ARG_IN, .whole = true, .in = bias_at, .desc = d->b });
     return 0;
 }
 
@@ -127,8 +132,9 @@ static int make(nn_compiler *c, nn_id node, int groups, bool transposed, create_
         return 1;
     out->state = p;
     out->free_state = nn_dnnl_destroy;
+    p->parts = nn_dnnl_parts(c, n.shape.dim[0]);
     memset(&d, 0, sizeof d);
-    fill_parts(&d, &n, nn_at(g, n.inputs[0]), nn_at(g, n.inputs[1]), groups, transposed, bf16, bf16_out);
+    fill_parts(&d, &n, nn_at(g, n.inputs[0]), nn_at(g, n.inputs[1]), groups, transposed, p->parts, bf16, bf16_out);
     nn_dnnl_add_arg(p, (nn_dnnl_arg){ .arg = DNNL_ARG_DST, .place = NN_ARG_OUT, .desc = d.y });
     if ((err = nn_dnnl_posts_make(c, &n, out, p, true, bf16_out, &posts)) == 0) {
         const int sum_in = p->sum_in;
@@ -141,7 +147,7 @@ static int make(nn_compiler *c, nn_id node, int groups, bool transposed, create_
     if (err != 0)
         return nn_dnnl_decline(p, out, err);
     nn_dnnl_gives(c, out, node, true, bf16_out);
-    nn_dnnl_finish_step(p, out);
+    nn_dnnl_finish_step(c, p, out);
     return 0;
 }
 

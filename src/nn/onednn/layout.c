@@ -87,6 +87,7 @@ int nn_dnnl_reorder(nn_compiler *c, int32_t from, int32_t to, nn_step *out)
     const nn_value a = *nn_value_at(c, from), b = *nn_value_at(c, to);
     nn_dnnl_primitive *p = sm_arena_zero(nn_compiler_arena(c), 1, sizeof *p);
     dnnl_memory_desc_t x, y;
+    dnnl_primitive_attr_t attr = NULL;
     int err;
 
     if (!p)
@@ -94,15 +95,21 @@ int nn_dnnl_reorder(nn_compiler *c, int32_t from, int32_t to, nn_step *out)
     p->sum_in = -1;
     out->state = p;
     out->free_state = nn_dnnl_destroy;
-    nn_dnnl_describe(&x, &a.shape, a.layout);
-    nn_dnnl_describe(&y, &b.shape, b.layout);
+    p->parts = nn_dnnl_parts(c, a.shape.rank > 0 ? a.shape.dim[0] : 1);
+    nn_shape part = a.shape;
+    part.dim[0] /= p->parts;
+    nn_dnnl_describe(&x, &part, a.layout);
+    nn_dnnl_describe(&y, &part, b.layout);
     if ((err = nn_dnnl_check(dnnl_engine_create(&p->engine, dnnl_cpu, 0), "an engine")) < 0 ||
-        (err = nn_dnnl_check(dnnl_reorder_primitive_desc_create(&p->desc, &x, p->engine, &y, p->engine, NULL),
-                             "a reorder")) < 0 ||
-        (err = nn_dnnl_check(dnnl_primitive_create(&p->primitive, p->desc), "a reorder")) < 0)
+        (err = nn_dnnl_check(dnnl_primitive_attr_create(&attr), "attributes")) < 0)
+        return err;
+    dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user); /* see nn_dnnl_create */
+    err = nn_dnnl_check(dnnl_reorder_primitive_desc_create(&p->desc, &x, p->engine, &y, p->engine, attr), "a reorder");
+    dnnl_primitive_attr_destroy(attr);
+    if (err < 0 || (err = nn_dnnl_check(dnnl_primitive_create(&p->primitive, p->desc), "a reorder")) < 0)
         return err;
     nn_dnnl_add_arg(p, (nn_dnnl_arg){ .arg = DNNL_ARG_FROM, .place = NN_ARG_IN, .in = 0, .desc = x });
     nn_dnnl_add_arg(p, (nn_dnnl_arg){ .arg = DNNL_ARG_TO, .place = NN_ARG_OUT, .desc = y });
-    nn_dnnl_finish_step(p, out);
+    nn_dnnl_finish_step(c, p, out);
     return 0;
 }

@@ -11,7 +11,8 @@ int nn_dnnl_linear_step(nn_compiler *c, nn_id node, nn_step *out)
     nn_dnnl_primitive *p = sm_arena_zero(nn_compiler_arena(c), 1, sizeof *p);
     const bool bf16 = nn_dnnl_uses_bf16(c), bias = n.inputs[2] != NN_NONE;
     const int64_t width = n.shape.dim[n.shape.rank - 1], depth = nn_in(g, &n, 1)->shape.dim[1];
-    const int64_t rows = nn_product(&n.shape, 0, n.shape.rank - 1);
+    const int parts = nn_dnnl_parts(c, n.shape.rank > 1 ? n.shape.dim[0] : 1);
+    const int64_t rows = nn_product(&n.shape, 0, n.shape.rank - 1) / parts;
     const dnnl_dims_t x_dims = { rows, depth }, w_dims = { depth, width }, y_dims = { rows, width },
                       b_dims = { 1, width };
     dnnl_memory_desc_t x, w, from, b, y;
@@ -26,6 +27,7 @@ int nn_dnnl_linear_step(nn_compiler *c, nn_id node, nn_step *out)
         return 1;
     out->state = p;
     out->free_state = nn_dnnl_destroy;
+    p->parts = parts;
     nn_dnnl_describe_dims(&x, 2, x_dims, false, bf16);
     nn_dnnl_describe_dims(&y, 2, y_dims, false, false);
     nn_dnnl_describe_dims(&b, 2, b_dims, false, false);
@@ -50,14 +52,16 @@ int nn_dnnl_linear_step(nn_compiler *c, nn_id node, nn_step *out)
         return SM_ENOMEM;
     if ((err = nn_dnnl_pack(c, n.inputs[1], &from, &wanted, &packed)) < 0)
         return err;
-    nn_dnnl_add_arg(p,
-                    (nn_dnnl_arg){ .arg = DNNL_ARG_WEIGHTS, .place = NN_ARG_FIXED, .fixed = packed, .desc = wanted });
+    nn_dnnl_add_arg(
+        p, (nn_dnnl_arg){
+               .arg = DNNL_ARG_WEIGHTS, .place = NN_ARG_FIXED, .whole = true, .fixed = packed, .desc = wanted });
     if (bias) {
-        nn_dnnl_add_arg(p, (nn_dnnl_arg){ .arg = DNNL_ARG_BIAS, .place = NN_ARG_IN, .in = out->n_in, .desc = b });
+        nn_dnnl_add_arg(p, (nn_dnnl_arg){
+                               .arg = DNNL_ARG_BIAS, .place = NN_ARG_IN, .whole = true, .in = out->n_in, .desc = b });
         if (nn_dnnl_want(c, out, n.inputs[2], false, false) < 0)
             return SM_ENOMEM;
     }
-    nn_dnnl_finish_step(p, out);
+    nn_dnnl_finish_step(c, p, out);
     return 0;
 }
 
@@ -116,6 +120,6 @@ int nn_dnnl_matmul_step(nn_compiler *c, nn_id node, nn_step *out)
         if (v < 0)
             return v;
     }
-    nn_dnnl_finish_step(p, out);
+    nn_dnnl_finish_step(c, p, out);
     return 0;
 }

@@ -38,24 +38,27 @@ int nn_dnnl_memory_axis(int axis, int rank, bool last);
 
 /* ---- primitives (primitive.c) ---- */
 enum { NN_DNNL_MAX_ARGS = 12 };
-/* Where an argument's data are at run time. */
+/* Where an argument's data are at run time. SCRATCH: oneDNN's scratchpad, one a worker. */
 typedef enum { NN_ARG_IN, NN_ARG_OUT, NN_ARG_FIXED, NN_ARG_SCRATCH } nn_arg_place;
 typedef struct {
     int arg; /* DNNL_ARG_... */
     nn_arg_place place;
     int in; /* IN: index in the step's inputs */
     const void *fixed;
-    size_t offset;
+    bool whole; /* the same for every part: vectors, weights */
     dnnl_memory_desc_t desc;
 } nn_dnnl_arg;
 
-/* A oneDNN primitive with its arguments; the state of most steps. */
+/* A oneDNN primitive with its arguments; the state of most steps. With several threads and a batch, the primitive is made for a
+ * part of the batch and workers run the parts side by side, each on one thread: no barrier inside an operator, and nothing for
+ * OpenMP's threads to wait for. A batch of one is left to oneDNN's own threads. */
 typedef struct {
     dnnl_engine_t engine;
     dnnl_primitive_desc_t desc;
     dnnl_primitive_t primitive;
     nn_dnnl_arg args[NN_DNNL_MAX_ARGS];
     int n_args;
+    int parts;  /* the primitive runs so often, each time further on in the arguments that are not `whole`; 0: 1 */
     int sum_in; /* input whose numbers must be in the output before it runs (post-op sum); -1: none */
 } nn_dnnl_primitive;
 
@@ -69,8 +72,10 @@ int nn_dnnl_create(nn_dnnl_primitive *p, const void *op_desc, dnnl_primitive_att
 const dnnl_memory_desc_t *nn_dnnl_query(const nn_dnnl_primitive *p, dnnl_query_t what, int index);
 void nn_dnnl_add_arg(nn_dnnl_primitive *p, nn_dnnl_arg arg);
 /* Fills run, open, close, free_state, kernel, scratch of a step whose state is *p (in the plan's arena). */
-void nn_dnnl_finish_step(nn_dnnl_primitive *p, nn_step *out);
+void nn_dnnl_finish_step(nn_compiler *c, nn_dnnl_primitive *p, nn_step *out);
 void nn_dnnl_destroy(void *p);
+/* Into how many equal parts a batch is cut for this plan's threads; 1: not at all. */
+int nn_dnnl_parts(nn_compiler *c, int64_t batch);
 /* What a step function returns after `err`: 1 with everything freed when oneDNN cannot do it, else the error. */
 int nn_dnnl_decline(nn_dnnl_primitive *p, nn_step *out, int err);
 

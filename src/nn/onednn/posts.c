@@ -67,7 +67,7 @@ static int add_affine(nn_compiler *c, const nn_node *n, const nn_post *post, nn_
     for (int i = 0; i < rank; i++)
         dims[i] = i == axis ? n->shape.dim[post->axis] : 1;
     for (int i = 0; i < 2; i++) {
-        nn_dnnl_arg a = { .place = NN_ARG_IN, .in = s->n_in };
+        nn_dnnl_arg a = { .place = NN_ARG_IN, .in = s->n_in, .whole = true };
         const int32_t v = nn_dnnl_want(c, s, n->inputs[post->input + i], false, false);
         if (v < 0)
             return v;

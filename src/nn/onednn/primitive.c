@@ -58,7 +58,13 @@ int nn_dnnl_create(nn_dnnl_primitive *p, const void *op_desc, dnnl_primitive_att
     p->sum_in = -1;
     if (!p->engine && (err = nn_dnnl_check(dnnl_engine_create(&p->engine, dnnl_cpu, 0), "an engine")) < 0)
         return err;
-    const dnnl_status_t status = dnnl_primitive_desc_create(&p->desc, op_desc, attr, p->engine, NULL);
+    /* oneDNN's own scratchpad belongs to the thread that makes a primitive: others may not run it. Ours belongs to the run. */
+    dnnl_primitive_attr_t own = NULL;
+    if (!attr && (err = nn_dnnl_check(dnnl_primitive_attr_create(&own), "attributes")) < 0)
+        return err;
+    dnnl_primitive_attr_set_scratchpad_mode(attr ? attr : own, dnnl_scratchpad_mode_user);
+    const dnnl_status_t status = dnnl_primitive_desc_create(&p->desc, op_desc, attr ? attr : own, p->engine, NULL);
+    dnnl_primitive_attr_destroy(own);
     if (status == dnnl_out_of_memory)
         return sm_fail(SM_ENOMEM, "oneDNN has no memory for a primitive");
     if (status != dnnl_success)
@@ -102,33 +108,51 @@ int nn_dnnl_decline(nn_dnnl_primitive *p, nn_step *out, int err)
     return 1;
 }
 
-/* A run state's own: memory objects carry pointers, so they cannot be shared. */
+int nn_dnnl_parts(nn_compiler *c, int64_t batch)
+{
+    const int64_t threads = nn_compiler_options(c)->threads;
+    int64_t best = 1, least = batch;
+
+    for (int64_t parts = 2; threads > 1 && parts <= batch && parts <= 256; parts++) {
+        const int64_t longest = (parts + threads - 1) / threads * (batch / parts); /* what one thread does */
+        if (batch % parts == 0 && longest < least) {
+            least = longest;
+            best = parts;
+        }
+    }
+    omp_set_num_threads(
+        best > 1 ? 1 : (int)threads); /* oneDNN cuts a primitive's work for as many as it sees when it is made */
+    return (int)best;
+}
+
+/* A run state's own: memory objects carry pointers, so they cannot be shared; each worker has a set. */
 typedef struct {
     dnnl_stream_t stream;
     dnnl_exec_arg_t args[NN_DNNL_MAX_ARGS];
     int n;
+} worker_set;
+
+typedef struct {
+    int workers;
+    worker_set set[];
 } opened;
 
 static void close_primitive(void *own)
 {
     opened *o = own;
 
-    for (int i = 0; i < o->n; i++)
-        dnnl_memory_destroy(o->args[i].memory);
-    dnnl_stream_destroy(o->stream);
+    for (int w = 0; w < o->workers; w++) {
+        for (int i = 0; i < o->set[w].n; i++)
+            dnnl_memory_destroy(o->set[w].args[i].memory);
+        dnnl_stream_destroy(o->set[w].stream);
+    }
     sm_free(o);
 }
 
-static int open_primitive(const nn_step *s, nn_exec *x, void **own)
+static int open_set(const nn_dnnl_primitive *p, worker_set *o)
 {
-    const nn_dnnl_primitive *p = s->state;
-    opened *o = sm_alloc_zero(1, sizeof *o);
-    int err = 0;
+    int err = nn_dnnl_check(dnnl_stream_create(&o->stream, p->engine, dnnl_stream_default_flags), "a stream");
 
-    (void)x;
-    if (!o)
-        return SM_ENOMEM;
-    err = nn_dnnl_check(dnnl_stream_create(&o->stream, p->engine, dnnl_stream_default_flags), "a stream");
     for (int i = 0; err == 0 && i < p->n_args; i++) {
         const nn_dnnl_arg *a = &p->args[i];
         void *data = a->place == NN_ARG_FIXED ? (void *)(uintptr_t)a->fixed : DNNL_MEMORY_NONE;
@@ -136,6 +160,20 @@ static int open_primitive(const nn_step *s, nn_exec *x, void **own)
         err = nn_dnnl_check(dnnl_memory_create(&o->args[i].memory, &a->desc, p->engine, data), "a tensor");
         o->n += err == 0;
     }
+    return err;
+}
+
+static int open_primitive(const nn_step *s, nn_exec *x, void **own)
+{
+    const nn_dnnl_primitive *p = s->state;
+    const int workers = p->parts > 1 ? x->threads : 1;
+    opened *o = sm_alloc_zero(1, sizeof *o + (size_t)workers * sizeof *o->set);
+    int err = 0;
+
+    if (!o)
+        return SM_ENOMEM;
+    for (; o->workers < workers && err == 0; o->workers++)
+        err = open_set(p, &o->set[o->workers]);
     if (err < 0) {
         close_primitive(o);
         return err;
@@ -144,29 +182,63 @@ static int open_primitive(const nn_step *s, nn_exec *x, void **own)
     return 0;
 }
 
+typedef struct {
+    const nn_step *step;
+    nn_exec *x;
+} part_job;
+
+static size_t scratchpad_bytes(const dnnl_memory_desc_t *d)
+{
+    return (dnnl_memory_desc_get_size(d) + 63) / 64 * 64;
+}
+
+static char *data_of(const part_job *j, const nn_dnnl_arg *a, size_t part, int worker)
+{
+    if (a->place == NN_ARG_SCRATCH)
+        return (char *)j->x->scratch + (size_t)worker * scratchpad_bytes(&a->desc);
+    char *data = j->x->data[a->place == NN_ARG_IN ? j->step->in[a->in] : j->step->out];
+    return data + (a->whole ? 0 : part * dnnl_memory_desc_get_size(&a->desc));
+}
+
+static int run_part(void *user, size_t part, int worker)
+{
+    const part_job *j = user;
+    const nn_dnnl_primitive *p = j->step->state;
+    const opened *o = j->x->own[j->step->index];
+    const worker_set *set = &o->set[worker];
+    const size_t bytes = p->sum_in >= 0 ? dnnl_memory_desc_get_size(&p->args[0].desc) : 0;
+
+    if (p->sum_in >= 0 && j->x->data[j->step->out] != j->x->data[j->step->in[p->sum_in]])
+        memcpy((char *)j->x->data[j->step->out] + part * bytes,
+               (char *)j->x->data[j->step->in[p->sum_in]] + part * bytes, bytes);
+    for (int i = 0; i < p->n_args; i++) {
+        const nn_dnnl_arg *a = &p->args[i];
+        if (a->place != NN_ARG_FIXED)
+            dnnl_memory_set_data_handle(set->args[i].memory, data_of(j, a, part, worker));
+    }
+    return nn_dnnl_check(dnnl_primitive_execute(p->primitive, set->stream, p->n_args, set->args), j->step->kernel);
+}
+
 static int run_primitive(const nn_step *s, nn_exec *x)
 {
     const nn_dnnl_primitive *p = s->state;
-    opened *o = x->own[s->index];
+    part_job j = { s, x };
 
-    if (p->sum_in >= 0 && x->data[s->out] != x->data[s->in[p->sum_in]])
-        memcpy(x->data[s->out], x->data[s->in[p->sum_in]], dnnl_memory_desc_get_size(&p->args[0].desc));
-    for (int i = 0; i < p->n_args; i++) {
-        const nn_dnnl_arg *a = &p->args[i];
-        if (a->place == NN_ARG_FIXED)
-            continue;
-        void *data = a->place == NN_ARG_IN    ? x->data[s->in[a->in]]
-                     : a->place == NN_ARG_OUT ? x->data[s->out]
-                                              : (char *)x->scratch + a->offset;
-        dnnl_memory_set_data_handle(o->args[i].memory, data);
-    }
+    if (p->parts > 1)
+        return nn_dnnl_parallel(x, (size_t)p->parts, run_part, &j);
     omp_set_num_threads(x->threads);
-    return nn_dnnl_check(dnnl_primitive_execute(p->primitive, o->stream, p->n_args, o->args), s->kernel);
+    return run_part(&j, 0, 0);
 }
 
-void nn_dnnl_finish_step(nn_dnnl_primitive *p, nn_step *out)
+void nn_dnnl_finish_step(nn_compiler *c, nn_dnnl_primitive *p, nn_step *out)
 {
     const char *name = "dnnl";
+    const dnnl_memory_desc_t *scratchpad = nn_dnnl_query(p, dnnl_query_scratchpad_md, 0);
+
+    if (scratchpad && dnnl_memory_desc_get_size(scratchpad)) {
+        nn_dnnl_add_arg(p, (nn_dnnl_arg){ .arg = DNNL_ARG_SCRATCHPAD, .place = NN_ARG_SCRATCH, .desc = *scratchpad });
+        out->scratch = scratchpad_bytes(scratchpad) * (size_t)(p->parts > 1 ? nn_compiler_options(c)->threads : 1);
+    }
 
     dnnl_primitive_desc_query(p->desc, dnnl_query_impl_info_str, 0, &name);
     out->state = p;

@@ -55,13 +55,18 @@ int nn_dnnl_pool_step(nn_compiler *c, nn_id node, nn_step *out)
 
     if (n.n_posts)
         return 1;
-    nn_dnnl_describe_dims(&x.desc, x_shape.rank, x_shape.dim, true, bf16);
-    nn_dnnl_describe_dims(&y.desc, n.shape.rank, n.shape.dim, true, bf16);
+    nn_shape in = x_shape, result = n.shape; /* of a part */
+    const int parts = nn_dnnl_parts(c, in.dim[0]);
+    in.dim[0] /= parts;
+    result.dim[0] /= parts;
+    nn_dnnl_describe_dims(&x.desc, in.rank, in.dim, true, bf16);
+    nn_dnnl_describe_dims(&y.desc, result.rank, result.dim, true, bf16);
     if (!pool_desc(&n, &x_shape, &x.desc, &y.desc, &desc))
         return 1;
     nn_dnnl_primitive *p = start(c, out);
     if (!p)
         return SM_ENOMEM;
+    p->parts = parts;
     if ((err = nn_dnnl_create(p, &desc, NULL, false)) < 0)
         return nn_dnnl_decline(p, out, err);
     nn_dnnl_add_arg(p, y);
@@ -70,7 +75,7 @@ int nn_dnnl_pool_step(nn_compiler *c, nn_id node, nn_step *out)
     if (v < 0)
         return v;
     nn_dnnl_gives(c, out, node, true, bf16);
-    nn_dnnl_finish_step(p, out);
+    nn_dnnl_finish_step(c, p, out);
     return 0;
 }
 
@@ -80,7 +85,8 @@ int nn_dnnl_unary_step(nn_compiler *c, nn_id node, nn_step *out)
 {
     const nn_node n = *nn_at(nn_compiler_graph(c), node);
     const bool last = nn_dnnl_is_last(c, n.inputs[0]);
-    const int64_t size = nn_elements(&n.shape);
+    const int parts = nn_dnnl_parts(c, n.shape.rank > 0 ? n.shape.dim[0] : 1);
+    const int64_t size = nn_elements(&n.shape) / parts;
     nn_dnnl_arg x = { .arg = DNNL_ARG_SRC, .place = NN_ARG_IN, .in = 0 },
                 y = { .arg = DNNL_ARG_DST, .place = NN_ARG_OUT };
     dnnl_eltwise_desc_t desc;
@@ -95,6 +101,7 @@ int nn_dnnl_unary_step(nn_compiler *c, nn_id node, nn_step *out)
     nn_dnnl_primitive *p = start(c, out);
     if (!p)
         return SM_ENOMEM;
+    p->parts = parts;
     if (dnnl_eltwise_forward_desc_init(&desc, dnnl_forward_inference, alg, &x.desc, alpha, beta) != dnnl_success)
         return nn_dnnl_decline(p, out, SM_EUNSUPPORTED);
     if ((err = nn_dnnl_create(p, &desc, NULL, false)) < 0)
@@ -105,7 +112,7 @@ int nn_dnnl_unary_step(nn_compiler *c, nn_id node, nn_step *out)
     if (out->inplace < 0)
         return out->inplace;
     nn_dnnl_gives(c, out, node, last, false);
-    nn_dnnl_finish_step(p, out);
+    nn_dnnl_finish_step(c, p, out);
     return 0;
 }
 
@@ -135,7 +142,7 @@ int nn_dnnl_softmax_step(nn_compiler *c, nn_id node, nn_step *out)
     out->inplace = nn_dnnl_want(c, out, n.inputs[0], false, false);
     if (out->inplace < 0)
         return out->inplace;
-    nn_dnnl_finish_step(p, out);
+    nn_dnnl_finish_step(c, p, out);
     return 0;
 }
 
@@ -178,6 +185,6 @@ int nn_dnnl_layer_norm_step(nn_compiler *c, nn_id node, nn_step *out)
     }
     if (v < 0)
         return v;
-    nn_dnnl_finish_step(p, out);
+    nn_dnnl_finish_step(c, p, out);
     return 0;
 }
