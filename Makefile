@@ -99,6 +99,10 @@ demo: ## install what is missing, build, analyse the sounds in examples/
 bench: all ## time models and front ends
 	./samplemind bench
 
+# scores and measurements that are not part of the program: make build/gcc/bench/score_loops
+$(BUILD)/bench/%: $(BUILD)/bench/%.o $(LIBRARY)
+	$(call say,LD,$@)$(CC) $(SAN_FLAGS) $(LDFLAGS) $^ -o $@ $(LDLIBS)
+
 # ---- fuzzing: clang's libFuzzer over fuzz/fuzz_NAME.c; make fuzz TIME=600 FUZZERS="safetensors onnx"
 FUZZ_BUILD = build/fuzz
 fuzz: ## fuzz every reader for TIME seconds; reports executions and coverage
