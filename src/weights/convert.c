@@ -1,5 +1,8 @@
 /* From stored types to float32. */
 #include <math.h>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
 
 #include "weights/store.h"
 
@@ -22,6 +25,38 @@ float w_half(uint16_t h)
     float f;
     memcpy(&f, &bits, sizeof f);
     return f;
+}
+
+static void halves_plain(const uint8_t *p, size_t n, float *dst)
+{
+    for (size_t i = 0; i < n; i++)
+        dst[i] = w_half(w_u16(p + 2 * i));
+}
+
+#if defined(__x86_64__)
+/* The processor's own conversion is exact too: eight at a time. */
+__attribute__((target("avx,f16c"))) static void halves_f16c(const uint8_t *p, size_t n, float *dst)
+{
+    size_t i = 0;
+    for (; i + 8 <= n; i += 8)
+        _mm256_storeu_ps(dst + i, _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)(p + 2 * i))));
+    halves_plain(p + 2 * i, n - i, dst + i);
+}
+#endif
+
+static void halves(const uint8_t *p, size_t n, float *dst)
+{
+#if defined(__x86_64__)
+    enum { WORTH_ASKING = 1 << 17 }; /* the question costs some 100 us in a virtual machine */
+    sm_cpu_info cpu = { 0 };
+    if (n >= WORTH_ASKING)
+        sm_cpu_detect(&cpu);
+    if (cpu.f16c) {
+        halves_f16c(p, n, dst);
+        return;
+    }
+#endif
+    halves_plain(p, n, dst);
 }
 
 static float brain(const uint8_t *p)
@@ -54,8 +89,7 @@ void w_to_f32(nn_type type, const void *src, size_t n, float *dst)
             dst[i] = narrow(w_f64(p + 8 * i));
         break;
     case NN_F16:
-        for (size_t i = 0; i < n; i++)
-            dst[i] = w_half(w_u16(p + 2 * i));
+        halves(p, n, dst);
         break;
     case NN_BF16:
         for (size_t i = 0; i < n; i++)
@@ -94,26 +128,30 @@ void w_to_f32(nn_type type, const void *src, size_t n, float *dst)
     }
 }
 
+static void scale_row(float *row, size_t n, float scale, float zero)
+{
+    for (size_t i = 0; i < n; i++)
+        row[i] = scale * (row[i] - zero);
+}
+
 void w_dequantise(const w_tensor *t, const void *src, float *dst)
 {
-    const size_t n = (size_t)nn_elements(&t->shape);
-    w_to_f32(t->type, src, n, dst);
-    if (!t->scale || !n)
-        return;
-    /* [outer][channels][inner], one scale a channel */
-    const int axis = t->scale_axis;
-    size_t channels = 1, inner = 1;
-    if (axis >= 0) {
-        channels = (size_t)t->shape.dim[axis];
-        for (int i = axis + 1; i < t->shape.rank; i++)
+    enum { LONG_ROW = 64 }; /* from here on a row is converted and scaled while it is near */
+    const size_t n = (size_t)nn_elements(&t->shape), unit = nn_type_size(t->type);
+    size_t channels = 1, inner = n;
+    if (n && t->scale && t->scale_axis >= 0) { /* [outer][channels][inner], one scale a channel */
+        channels = (size_t)t->shape.dim[t->scale_axis];
+        inner = 1;
+        for (int i = t->scale_axis + 1; i < t->shape.rank; i++)
             inner *= (size_t)t->shape.dim[i];
-    } else {
-        inner = n;
     }
-    for (size_t row = 0; row < n / inner; row++) {
-        const float scale = t->scale[row % channels];
-        const float zero = t->zero ? (float)t->zero[row % channels] : 0.0f;
-        for (size_t i = 0; i < inner; i++)
-            dst[row * inner + i] = scale * (dst[row * inner + i] - zero);
+    const bool by_row = t->scale && inner >= LONG_ROW;
+    if (!by_row)
+        w_to_f32(t->type, src, n, dst);
+    for (size_t at = 0, row = 0; t->scale && at < n; at += inner, row++) {
+        const size_t c = row % channels;
+        if (by_row)
+            w_to_f32(t->type, (const uint8_t *)src + at * unit, inner, dst + at);
+        scale_row(dst + at, inner, t->scale[c], t->zero ? (float)t->zero[c] : 0.0f);
     }
 }

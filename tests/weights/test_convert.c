@@ -19,6 +19,33 @@ static void every_half_is_its_value(void **state)
     }
 }
 
+/* Whatever the processor has: bits as w_half gives them, at lengths around its width and from odd addresses. */
+static void rows_of_halves_equal_single_ones(void **state)
+{
+    (void)state;
+    enum { ALL = 3 * 65536 }; /* every code, and long enough for the processor's own conversion */
+    uint8_t *in = malloc(ALL * 2 + 1);
+    float *out = malloc(ALL * sizeof *out);
+    assert_non_null(in);
+    assert_non_null(out);
+    for (uint32_t i = 0; i < ALL; i++) {
+        in[1 + 2 * i] = (uint8_t)i;
+        in[2 + 2 * i] = (uint8_t)(i >> 8);
+    }
+    static const size_t lengths[] = { 0, 1, 7, 8, 9, 65536, ALL - 65536, ALL - 3, ALL - 1, ALL };
+    for (size_t k = 0; k < SM_LENGTH(lengths); k++) {
+        const size_t from = ALL - lengths[k];
+        w_to_f32(NN_F16, in + 1 + 2 * from, lengths[k], out);
+        for (size_t i = 0; i < lengths[k]; i++) {
+            const float one = w_half((uint16_t)(from + i));
+            if (isnan(one) ? !isnan(out[i]) : memcmp(&one, &out[i], sizeof one) != 0)
+                fail_msg("half %04zX of %zu: %.9g, expected %.9g", from + i, lengths[k], (double)out[i], (double)one);
+        }
+    }
+    free(in);
+    free(out);
+}
+
 static void doubles_beyond_f32_become_infinite(void **state)
 {
     (void)state;
@@ -42,11 +69,35 @@ static void scales_of_a_middle_axis_are_applied(void **state)
     assert_memory_equal(out, expected, sizeof out);
 }
 
+static void long_rows_are_scaled_like_short_ones(void **state)
+{
+    (void)state;
+    enum { ROWS = 3, LENGTH = 100 };
+    static const float scale[ROWS] = { 0.5f, 2, 3 };
+    static const int32_t zero[ROWS] = { 1, -1, 7 };
+    uint8_t codes[ROWS * LENGTH];
+    float out[ROWS * LENGTH];
+    const w_tensor t = {
+        .type = NN_U8, .shape = NN_SHAPE(ROWS, LENGTH), .scale = scale, .zero = zero, .scale_axis = 0
+    };
+    const w_tensor one = { .type = NN_U8, .shape = NN_SHAPE(ROWS, LENGTH), .scale = scale, .scale_axis = -1 };
+    for (int i = 0; i < ROWS * LENGTH; i++)
+        codes[i] = (uint8_t)(i * 7);
+    w_dequantise(&t, codes, out);
+    for (int i = 0; i < ROWS * LENGTH; i++)
+        assert_true(out[i] == scale[i / LENGTH] * (float)(codes[i] - zero[i / LENGTH]));
+    w_dequantise(&one, codes, out);
+    for (int i = 0; i < ROWS * LENGTH; i++)
+        assert_true(out[i] == 0.5f * (float)codes[i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_half_is_its_value),
+        cmocka_unit_test(rows_of_halves_equal_single_ones),
         cmocka_unit_test(doubles_beyond_f32_become_infinite),
+        cmocka_unit_test(long_rows_are_scaled_like_short_ones),
         cmocka_unit_test(scales_of_a_middle_axis_are_applied),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
