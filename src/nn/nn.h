@@ -172,7 +172,8 @@ nn_id nn_concat(nn_graph *g, const nn_id *parts, int n, int axis);
 nn_id nn_slice(nn_graph *g, nn_id x, int axis, int64_t begin, int64_t end, int64_t step); /* negative: from the end */
 typedef enum { NN_PAD_ZERO, NN_PAD_REFLECT, NN_PAD_EDGE } nn_pad_kind;
 nn_id nn_pad(nn_graph *g, nn_id x, nn_pad_kind kind, int axis, int64_t before, int64_t after);
-nn_id nn_gather(nn_graph *g, nn_id table, nn_id ids); /* rows of table [V, D] at i32 ids [...] -> [..., D] */
+nn_id nn_gather(nn_graph *g, nn_id table,
+                nn_id ids); /* rows of table [V, D] at i32 ids [...] -> [..., D]; zeros outside */
 
 /* softmax(q k^T * scale + mask) v. q [N, H, Tq, D], k, v [N, Hkv, Tk, D] (H a multiple of Hkv), mask NN_NONE or broadcastable
  * to [N, H, Tq, Tk] (added). causal: query i sees keys up to i + Tk - Tq. length: i32 [1], only the first so many keys count, and causality
@@ -184,7 +185,9 @@ typedef struct {
 nn_id nn_attention(nn_graph *g, nn_id q, nn_id k, nn_id v, nn_id mask, nn_id length, const nn_attention_attrs *a);
 /* Rotary position: the first `rotated` features of the last axis, pairs (i, i + rotated/2); cos, sin [T, rotated/2]. x [N, H, T, D]. */
 nn_id nn_rotary(nn_graph *g, nn_id x, nn_id cos_table, nn_id sin_table, int rotated);
-/* Writes x [N, H, T, D] into the state [N, H, Tmax, D] at position i32 [1]; gives the state (in place). KV cache. */
+/* Writes x [N, H, T, D] into the state [N, H, Tmax, D] at position i32 [1]; gives the state (in place). KV cache. Read what was
+ * written through the value that this gives: a node that reads the state itself may run before or after. Steps that would
+ * lie outside of the state are left out. */
 nn_id nn_state_write(nn_graph *g, nn_id state, nn_id x, nn_id position);
 /* One LSTM layer, forward. x [N, T, C], w_ih [4H, C], w_hh [4H, H], b [4H], gates in PyTorch's order i, f, g, o; h, c: states
  * [N, H] or NN_NONE (zeros). Gives [N, T, H]. */
