@@ -162,3 +162,101 @@ void onnx_model(sm_buffer *graph, int opset, sm_buffer *out)
     out_pb_message(out, 7, graph);
     out_pb_message(out, 8, &set);
 }
+
+/* ---- TensorFlow ---- */
+static void tf_attr(sm_buffer *node, const char *key, size_t key_length, sm_buffer *value)
+{
+    sm_buffer entry = { 0 };
+    out_pb_bytes(&entry, 1, key, key_length);
+    out_pb_message(&entry, 2, value);
+    out_pb_message(node, 5, &entry);
+}
+
+static void tf_attribute(sm_buffer *node, const char *text, size_t n)
+{
+    sm_buffer v = { 0 }, list = { 0 };
+    const size_t key = strcspn(text, "=");
+    char word[64];
+    snprintf(word, sizeof word, "%.*s", (int)(n - key - 1), text + key + 1);
+    if (*word == '[') {
+        for (char *at = word + 1; *at && *at != ']'; at += *at == ',')
+            out_pb_int(&list, 3, strtoll(at, &at, 10));
+        out_pb_message(&v, 1, &list);
+    } else if (!strcmp(word, "true") || !strcmp(word, "false"))
+        out_pb_int(&v, 5, *word == 't');
+    else if (!strcmp(word, "DT_FLOAT"))
+        out_pb_int(&v, 6, 1);
+    else if (strspn(word, "-0123456789.e") < strlen(word))
+        out_pb_text(&v, 2, word);
+    else if (strchr(word, '.'))
+        out_pb_float(&v, 4, strtof(word, NULL));
+    else
+        out_pb_int(&v, 3, strtoll(word, NULL, 10));
+    tf_attr(node, text, key, &v);
+}
+
+void tf_node(sm_buffer *graph, const char *op, const char *name, const char *inputs, const char *attrs)
+{
+    sm_buffer node = { 0 };
+    out_pb_text(&node, 1, name);
+    out_pb_text(&node, 2, op);
+    names(&node, 3, inputs);
+    while (attrs && *attrs) {
+        const size_t n = strcspn(attrs, " ");
+        tf_attribute(&node, attrs, n);
+        attrs += n + (attrs[n] == ' ');
+    }
+    out_pb_message(graph, 1, &node);
+}
+
+static void tf_shape(sm_buffer *out, int field, const int64_t *dims, int rank)
+{
+    sm_buffer shape = { 0 };
+    for (int k = 0; k < rank; k++) {
+        sm_buffer dim = { 0 };
+        out_pb_int(&dim, 1, dims[k]);
+        out_pb_message(&shape, 2, &dim);
+    }
+    out_pb_message(out, field, &shape);
+}
+
+void tf_placeholder(sm_buffer *graph, const char *name, const int64_t *dims, int rank)
+{
+    sm_buffer node = { 0 }, shape = { 0 }, type = { 0 };
+    out_pb_text(&node, 1, name);
+    out_pb_text(&node, 2, "Placeholder");
+    tf_shape(&shape, 7, dims, rank);
+    tf_attr(&node, "shape", 5, &shape);
+    out_pb_int(&type, 6, 1);
+    tf_attr(&node, "dtype", 5, &type);
+    out_pb_message(graph, 1, &node);
+}
+
+static void tf_const(sm_buffer *graph, const char *name, const int64_t *dims, int rank, int type, const void *x,
+                     size_t size)
+{
+    sm_buffer node = { 0 }, data = { 0 }, value = { 0 }, dtype = { 0 };
+    for (int k = 0; k < rank; k++)
+        size *= (size_t)dims[k];
+    out_pb_int(&data, 1, type);
+    tf_shape(&data, 2, dims, rank);
+    out_pb_bytes(&data, 4, x, size);
+    out_pb_message(&value, 8, &data);
+    out_pb_text(&node, 1, name);
+    out_pb_text(&node, 2, "Const");
+    tf_attr(&node, "value", 5, &value);
+    out_pb_int(&dtype, 6, type);
+    tf_attr(&node, "dtype", 5, &dtype);
+    out_pb_message(graph, 1, &node);
+}
+
+void tf_floats(sm_buffer *graph, const char *name, const int64_t *dims, int rank, const float *x)
+{
+    tf_const(graph, name, dims, rank, 1, x, sizeof *x);
+}
+
+void tf_ints(sm_buffer *graph, const char *name, const int32_t *x, int n)
+{
+    const int64_t dims[1] = { n };
+    tf_const(graph, name, dims, n > 1 ? 1 : 0, 3, x, n > 1 ? sizeof *x : (size_t)4);
+}

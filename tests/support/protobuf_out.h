@@ -21,4 +21,11 @@ void onnx_input(sm_buffer *graph, const char *name, const int64_t *dims, int ran
 void onnx_output(sm_buffer *graph, const char *name, const int64_t *dims, int rank);
 void onnx_model(sm_buffer *graph, int opset, sm_buffer *out); /* empties graph */
 
+/* ---- TensorFlow: nodes are added to a GraphDef ---- */
+/* attrs: as of onnx_node; lists of integers, integers, numbers, words (true and false: booleans; DT_FLOAT: a type) */
+void tf_node(sm_buffer *graph, const char *op, const char *name, const char *inputs, const char *attrs);
+void tf_placeholder(sm_buffer *graph, const char *name, const int64_t *dims, int rank);
+void tf_floats(sm_buffer *graph, const char *name, const int64_t *dims, int rank, const float *x);
+void tf_ints(sm_buffer *graph, const char *name, const int32_t *x, int n);
+
 #endif
