@@ -1,10 +1,11 @@
 #!/bin/bash
 # A whole program from its start to the answer for one second of sound: seconds (best of N) and memory. See README.md.
-# Usage: bench/peers/cold.sh       ROUNDS=5 PEERS_DIR=build/peers SM_SHARED=../shared
+# Usage: bench/peers/cold.sh       ROUNDS=5 PEERS_DIR=build/peers SAMPLEMIND=./samplemind MODELS=crepe-tiny SM_SHARED=../shared
 set -eu -o pipefail
 cd "$(dirname "$0")/../.."
 here=bench/peers
 folder=${PEERS_DIR:-build/peers}
+samplemind=${SAMPLEMIND:-./samplemind}
 pth=${SM_SHARED:-../shared}/models/crepe/tiny.pth
 python=/usr/bin/python3
 wav=$folder/one_second.wav
@@ -27,9 +28,9 @@ once() {
 }
 
 for ((round = 0; round < ${ROUNDS:-5}; round++)); do
-    if ./samplemind help analyze >/dev/null 2>&1; then
-        once "samplemind analyze, no models" ./samplemind analyze --no-models --json "$wav"
-        once "samplemind analyze ${MODELS:=crepe-tiny}" ./samplemind analyze --models "$MODELS" --json "$wav"
+    if "$samplemind" help analyze >/dev/null 2>&1; then
+        once "samplemind analyze, no models" "$samplemind" analyze --no-models --json "$wav"
+        once "samplemind analyze ${MODELS:=crepe-tiny}" "$samplemind" analyze --models "$MODELS" --json "$wav"
     fi
     once "python3 -c 'import torch'" $python -c 'import torch'
     if [ -f "$pth" ]; then once "PyTorch, CREPE tiny" $python $here/cold_torch.py "$pth" "$wav"; fi

