@@ -208,7 +208,7 @@ static bool has_tail(const sm_floats *x, int64_t peak_at, float most)
     if (t10 < 0 || t20 < 0 || t40 < 0)
         return false;
     const double early_t60 = 6 * SM_MAX(t10, 5) / STEP_HZ, late_t60 = 3 * (double)(t40 - t20) / STEP_HZ;
-    return late_t60 > 0.4 && late_t60 > 2.5 * early_t60;
+    return late_t60 > 0.5 && late_t60 > 3 * early_t60;
 }
 
 int dsp_envelope_finish(dsp_envelope *e, dsp_shape *out)

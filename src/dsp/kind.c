@@ -47,6 +47,11 @@ static double length_fits(const dsp_kind_facts *f, const pulse *p)
     return p->period_s > 0 ? cos(2 * M_PI * f->duration_s / p->period_s) : 0;
 }
 
+static bool whole(double beats)
+{
+    return beats > 1.9 && fabs(beats - round(beats)) < 0.03;
+}
+
 static double loop_odds(const dsp_kind_facts *f, const pulse *p)
 {
     const double n = (double)f->onsets;
@@ -56,7 +61,8 @@ static double loop_odds(const dsp_kind_facts *f, const pulse *p)
     const double evidence = SM_MIN(p->evidence, 20) / 20;
     const double length = log2(SM_MAX(f->duration_s, 0.1));
     return -5.5 + 0.35 * length + 0.6 * tail + 2 * spread + 4.6 * evidence + 2.9 * in_step +
-           3.2 * evidence * length_fits(f, p) + SM_MAX(length - 3, 0); /* the last: none of the one-shots has 8 s */
+           3.2 * evidence * length_fits(f, p) + SM_MAX(length - 3, 0) /* none of the one-shots has 8 s */ +
+           (whole(f->named_beats) ? 3.5 : 0); /* "loop 128bpm", and as long as it says */
 }
 
 /* Not from data (there are too few songs): even at 45 s; a length of whole pulses speaks for a loop. */
@@ -91,7 +97,6 @@ void dsp_kind_of(const dsp_kind_facts *f, const dsp_evidence *evidence, dsp_timb
         set(out, DSP_KIND_LOOP, logistic(loop) * logistic(-song));
     else
         set(out, DSP_KIND_SONG, logistic(loop) * logistic(song));
-    const bool whole = length_fits(f, &p) > 0.8 ||
-                       (isfinite(f->beats_in_file) && fabs(f->beats_in_file - round(f->beats_in_file)) < 0.03);
-    out->loopable = evidence->has_loop_points || (out->kind == DSP_KIND_LOOP && whole);
+    const bool in_time = length_fits(f, &p) > 0.8 || whole(f->beats_in_file) || whole(f->named_beats);
+    out->loopable = evidence->has_loop_points || (out->kind == DSP_KIND_LOOP && in_time);
 }

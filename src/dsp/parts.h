@@ -63,6 +63,7 @@ typedef struct {
     const double *onset_times_s;
     double tail_db;       /* of dsp_shape */
     double beats_in_file; /* NAN: no tempo */
+    double named_beats;   /* by the tempo in the file's name or acid chunk; NAN: none */
 } dsp_kind_facts;
 void dsp_kind_of(const dsp_kind_facts *f, const dsp_evidence *evidence,
                  dsp_timbre *out); /* kind and what goes with it */

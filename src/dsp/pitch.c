@@ -393,7 +393,8 @@ int dsp_pitch_finish(dsp_pitch_state *p, dsp_pitch *out)
     }
     double share;
     const size_t n = voiced_first(p, &share, &out->salience);
-    qsort(p->frames, n, sizeof *p->frames, by_pitch);
+    if (n > 0)
+        qsort(p->frames, n, sizeof *p->frames, by_pitch);
     const double hz = weighted_quantile(p->frames, n, 0.5);
     const double near = near_share(p->frames, n, hz);
     double depth = 0, weight = 0;
