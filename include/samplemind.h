@@ -40,6 +40,107 @@ SM_API const char *sm_last_error(void);
 /* "0.1.0" */
 SM_API const char *sm_version(void);
 
+/* ---- an engine: the models that are installed, ready to run ----
+ *
+ *     sm_options options;
+ *     sm_options_init(&options);
+ *     sm_engine *engine = NULL;
+ *     sm_record *record = NULL;
+ *     if (sm_engine_open(&options, &engine) < 0 || sm_analyze_file(engine, "kick.wav", &record) < 0)
+ *         fprintf(stderr, "%s\n", sm_last_error());
+ *     else
+ *         puts(sm_record_json(record));
+ *     sm_record_free(record);
+ *     sm_engine_close(engine);
+ *
+ * examples/analyze.c is the whole program. An engine may be used from one thread at a time; two engines are independent. */
+typedef struct sm_engine sm_engine;
+
+/* Where a piece of work stands. done of total: files for analyze, bytes for pull, 0 total: unknown. */
+typedef struct {
+    const char *what;    /* the file or model in hand; valid during the call */
+    double done, total;
+    const char *unit;    /* "files", "bytes", "s" */
+    double audio_s;      /* seconds of audio finished so far, 0 where that means nothing */
+} sm_progress;
+/* Called from one thread at a time, at most some ten times a second. Not 0: stop; the function then returns SM_ECANCELLED. */
+typedef int (*sm_progress_fn)(void *user, const sm_progress *p);
+
+/* Start from sm_options_init; later versions add fields at the end. Strings are copied by sm_engine_open. */
+typedef struct {
+    size_t size;             /* set by sm_options_init: which version of this struct the caller knows */
+    const char *home;        /* data folder; NULL: $SAMPLEMIND_HOME, else $XDG_DATA_HOME/samplemind, else ~/.local/share/samplemind */
+    const char *models;      /* "yamnet,crepe-tiny"; NULL: all that are installed; "": none. NAME=FILE takes this weights file */
+    const char *precision;   /* "auto" (also NULL), "f32", "bf16" */
+    const char *backend;     /* "onednn" (also NULL), "ref" */
+    int jobs;                /* threads in all, >= 1; 0: one for each core */
+    double max_seconds;      /* of audio a file; 0: all of it. A record that was cut says "truncated": true */
+    double time_limit_s;     /* of work a file; 0: none. Then the file is a failed one */
+    double bpm_min, bpm_max; /* 0: 40 and 240 */
+    const char *key_notation;/* "musical" (also NULL), "camelot", "openkey" */
+    int top;                 /* classes a model reports, 0: 5 */
+    sm_progress_fn progress; /* or NULL */
+    void *user;
+} sm_options;
+SM_API void sm_options_init(sm_options *o);
+
+/* Opens the models; a model that was asked for by name and is missing or broken is no failure here: see sm_engine_missing, and
+ * each record names it in `failed`. Errors: SM_EUSAGE (an option outside its range, the name of no model), SM_ENOMEM. */
+SM_API int sm_engine_open(const sm_options *options, sm_engine **out);
+SM_API void sm_engine_close(sm_engine *e);
+SM_API size_t sm_engine_models(const sm_engine *e);               /* how many are ready */
+SM_API const char *sm_engine_model(const sm_engine *e, size_t i); /* its name; NULL past the end */
+SM_API size_t sm_engine_missing(const sm_engine *e);              /* asked for by name and not to be had */
+SM_API const char *sm_engine_missing_reason(const sm_engine *e, size_t i); /* "yamnet: ...", one sentence */
+
+/* ---- one sound ---- */
+typedef struct sm_record sm_record; /* what is known about one file; immutable */
+
+/* Reads and analyses the file. Errors: those of reading it (SM_ENOTFOUND, SM_EIO, SM_EFORMAT, SM_EUNSUPPORTED), SM_ELIMIT
+ * (time_limit_s), SM_ECANCELLED, SM_ENOMEM. A model that fails is no failure of this call but an entry of `failed`. */
+SM_API int sm_analyze_file(sm_engine *e, const char *path, sm_record **out);
+/* The same for audio in memory: frames interleaved frames, 1..8 channels, 8,000..192,000 Hz. name (or NULL) stands in the record
+ * as `path` and may carry evidence such as "128bpm". */
+SM_API int sm_analyze_buffer(sm_engine *e, const float *interleaved, size_t frames, int rate_hz, int channels, const char *name,
+                             sm_record **out);
+/* Many files on all threads. sink gets each record in the order of `paths`, one call at a time, on any thread; the record is
+ * the sink's (sm_record_free). A file that failed has a record with `failed` and no values; err is its code, else 0. A
+ * negative return of sink stops the work and is returned. n_failed (or NULL): how many files failed. */
+typedef int (*sm_record_sink)(void *user, size_t index, sm_record *record, int err);
+SM_API int sm_analyze_files(sm_engine *e, const char *const *paths, size_t n, sm_record_sink sink, void *user, size_t *n_failed);
+
+SM_API void sm_record_free(sm_record *r); /* accepts NULL */
+/* One flat JSON object, UTF-8, without a newline; borrowed. docs/fields.md lists the names. */
+SM_API const char *sm_record_json(const sm_record *r);
+/* The form of Essentia's music extractor (nested lowlevel, rhythm, tonal, highlevel); borrowed. */
+SM_API const char *sm_record_json_essentia(const sm_record *r);
+SM_API const char *sm_record_path(const sm_record *r);
+
+/* The values that most callers want. A number that does not apply is NAN, a text NULL; texts are borrowed from the record. */
+typedef struct {
+    double duration_s;
+    int sample_rate_hz, channels;
+    const char *kind;              /* "one_shot", "loop", "song", "speech", "silence" */
+    double kind_confidence;
+    double loudness_lufs, loudness_range_lu, true_peak_dbtp, dynamic_range_db;
+    double bpm, bpm_confidence;
+    size_t n_beats;
+    const double *beat_times_s;
+    const char *key, *key_camelot; /* "A minor", "8A" */
+    double key_confidence;
+    double pitch_hz, pitch_confidence, note_cents;
+    int note_midi;                 /* -1: none */
+    const char *note_name;         /* "A4" */
+    double energy, brightness;     /* 0..10, 0..100 */
+    const char *instrument, *genre, *mood; /* best class of the models that are there */
+    double instrument_confidence, genre_confidence, mood_confidence;
+} sm_summary;
+SM_API const sm_summary *sm_record_summary(const sm_record *r);
+/* Any number of the record by its field name ("spectral_centroid_hz"). SM_ENOTFOUND: no such field, or not a number there. */
+SM_API int sm_record_number(const sm_record *r, const char *field, double *out);
+SM_API size_t sm_record_failures(const sm_record *r);
+SM_API void sm_record_failure(const sm_record *r, size_t i, const char **what, const char **reason); /* NULL past the end */
+
 #ifdef __cplusplus
 }
 #endif
