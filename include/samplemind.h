@@ -62,9 +62,9 @@ typedef struct {
     double done, total;
     const char *unit;    /* "files", "bytes", "s" */
     double audio_s;      /* seconds of audio finished so far, 0 where that means nothing */
-} sm_progress;
+} sm_progress_info;
 /* Called from one thread at a time, at most some ten times a second. Not 0: stop; the function then returns SM_ECANCELLED. */
-typedef int (*sm_progress_fn)(void *user, const sm_progress *p);
+typedef int (*sm_progress_fn)(void *user, const sm_progress_info *p);
 
 /* Start from sm_options_init; later versions add fields at the end. Strings are copied by sm_engine_open. */
 typedef struct {

@@ -77,7 +77,7 @@ static int on_progress(void *user, curl_off_t total, curl_off_t now, curl_off_t 
         return 0;
     t->last_report_s = clock;
     const double expected = t->remote->bytes > 0 ? (double)t->remote->bytes : total > 0 ? (double)total : 0;
-    const sm_progress p = { .what = t->remote->name, .done = (double)t->had, .total = expected, .unit = "bytes" };
+    const sm_progress_info p = { .what = t->remote->name, .done = (double)t->had, .total = expected, .unit = "bytes" };
     t->cancelled = t->options->progress(t->options->user, &p) != 0;
     return t->cancelled;
 }

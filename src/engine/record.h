@@ -14,7 +14,8 @@ typedef struct {
     const char *name;         /* as installed: "crepe-tiny" */
     const char *weights;      /* hash of the weights file, for analyzed_by */
     const sm_model *model;
-    sm_model_result *result;  /* NULL: failed */
+    const sm_classes *classes; /* or NULL */
+    const sm_model_result *result;
 } sm_model_answer;
 
 /* The draft of a record: filled by analyze.c, written once by sm_record_new. */
@@ -23,14 +24,15 @@ typedef struct {
     sm_audio_info info;
     const sm_audio_metadata *metadata; /* NULL for a buffer */
     const char *warning;               /* or NULL */
-    bool has_audio, truncated;
-    double read_s;                     /* seconds of audio that were analysed */
+    bool truncated;
     char audio_hash[65];               /* xxh128 of the decoded samples */
-    const dsp_result *dsp;
+    const dsp_result *dsp;             /* NULL: the sound could not be read */
     const char *key_notation;
     int top;
     const sm_model_answer *answers;
     size_t n_answers;
+    const sm_failure *missing; /* models that were asked for and are not to be had */
+    size_t n_missing;
     const sm_failure *failures;
     size_t n_failures;
 } sm_draft;
