@@ -84,14 +84,15 @@ typedef struct {
 } sm_options;
 SM_API void sm_options_init(sm_options *o);
 
-/* Opens the models; a model that was asked for by name and is missing or broken is no failure here: see sm_engine_missing, and
+/* Opens the models; a model that was asked for by name and is missing or broken is no failure here: see sm_engine_missing_model, and
  * each record names it in `failed`. Errors: SM_EUSAGE (an option outside its range, the name of no model), SM_ENOMEM. */
 SM_API int sm_engine_open(const sm_options *options, sm_engine **out);
 SM_API void sm_engine_close(sm_engine *e);
 SM_API size_t sm_engine_models(const sm_engine *e);               /* how many are ready */
 SM_API const char *sm_engine_model(const sm_engine *e, size_t i); /* its name; NULL past the end */
 SM_API size_t sm_engine_missing(const sm_engine *e);              /* asked for by name and not to be had */
-SM_API const char *sm_engine_missing_reason(const sm_engine *e, size_t i); /* "yamnet: ...", one sentence */
+/* The name of the i-th of these and why, in one sentence; NULL past the end. */
+SM_API const char *sm_engine_missing_model(const sm_engine *e, size_t i, const char **reason);
 
 /* ---- one sound ---- */
 typedef struct sm_record sm_record; /* what is known about one file; immutable */

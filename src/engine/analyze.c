@@ -31,19 +31,20 @@ typedef struct {
     sm_model_result *results;  /* [n_models] */
     sm_failure *failures;
     size_t n_failures, failure_capacity;
-    int *errors;               /* [max(n_rates + 1, n_models)] of parallel parts */
+    int *errors;               /* [n_models] of the parallel parts of the last block */
+    char **reasons;            /* [n_models] why, kept by the thread on which it happened */
 } job;
 
 /* ---- setting up ---- */
 
 /* A model that fails is taken out of this sound and named; running out of memory ends the sound. */
-static int drop_model(job *j, size_t m, int err)
+static int drop_model(job *j, size_t m, int err, const char *reason)
 {
     if (err == SM_ENOMEM || err == SM_ECANCELLED)
         return err;
     sm_stream_free(j->streams[m]);
     j->streams[m] = NULL;
-    return engine_failure_add(&j->failures, &j->n_failures, &j->failure_capacity, j->engine->models[m].model->name, sm_last_error());
+    return engine_failure_add(&j->failures, &j->n_failures, &j->failure_capacity, j->engine->models[m].model->name, reason);
 }
 
 static int open_audio(job *j)
@@ -74,7 +75,7 @@ static int open_streams(job *j)
     for (size_t m = 0; m < e->n_models && err == 0; m++) {
         const int failed = sm_stream_new(e->models[m].handle, NULL, &j->streams[m]);
         if (failed < 0)
-            err = drop_model(j, m, failed);
+            err = drop_model(j, m, failed, sm_last_error());
         else if (e->models[m].backbone >= 0 && j->streams[e->models[m].backbone])
             err = sm_stream_feed(j->streams[e->models[m].backbone], j->streams[m]);
     }
@@ -98,8 +99,10 @@ static int job_open(job *j, sm_engine *e, engine_sound *s, int slot)
     j->rows = sm_alloc_zero(e->n_fronts, sizeof *j->rows);
     j->streams = sm_alloc_zero(e->n_models, sizeof *j->streams);
     j->results = sm_alloc_zero(e->n_models, sizeof *j->results);
-    j->errors = sm_alloc_zero(SM_MAX(e->n_rates + 1, e->n_models), sizeof *j->errors);
-    if (!j->block || !j->mono || !j->resamplers || !j->resampled || !j->mels || !j->rows || !j->streams || !j->results || !j->errors)
+    j->errors = sm_alloc_zero(e->n_models, sizeof *j->errors);
+    j->reasons = sm_alloc_zero(e->n_models, sizeof *j->reasons);
+    if (!j->block || !j->mono || !j->resamplers || !j->resampled || !j->mels || !j->rows || !j->streams || !j->results ||
+        !j->errors || !j->reasons)
         return SM_ENOMEM;
     dsp_options o = dsp_options_all;
     o.bpm_min = e->options.bpm_min;
@@ -117,6 +120,8 @@ static void job_close(job *j)
         sm_stream_free(j->streams[m]); /* heads before their backbones */
     for (size_t m = 0; j->results && m < e->n_models; m++)
         sm_model_result_free(&j->results[m]);
+    for (size_t m = 0; j->reasons && m < e->n_models; m++)
+        sm_free(j->reasons[m]);
     for (size_t f = 0; f < e->n_fronts; f++) {
         if (j->mels)
             dsp_mel_free(j->mels[f]);
@@ -135,7 +140,7 @@ static void job_close(job *j)
     engine_failures_free(j->failures, j->n_failures);
     sm_audio_close(j->audio);
     sm_free(j->block), sm_free(j->mono), sm_free(j->resamplers), sm_free(j->resampled), sm_free(j->mels);
-    sm_free(j->rows), sm_free(j->streams), sm_free(j->results), sm_free(j->errors);
+    sm_free(j->rows), sm_free(j->streams), sm_free(j->results), sm_free(j->errors), sm_free(j->reasons);
     *j = (job){ 0 };
 }
 
@@ -231,7 +236,10 @@ static int feed_model(void *user, size_t i, int worker)
     if (err == 0 && j->last)
         err = sm_stream_end(s);
     j->errors[i] = err;
-    return err == SM_ENOMEM || err == SM_ECANCELLED ? err : 0;
+    if (err == 0 || err == SM_ENOMEM || err == SM_ECANCELLED)
+        return err;
+    j->reasons[i] = sm_strdup(sm_last_error());
+    return j->reasons[i] ? 0 : SM_ENOMEM;
 }
 
 /* The parts of each step do not depend on each other: they run side by side when there is a pool for it. */
@@ -251,7 +259,7 @@ static int drop_failed_models(job *j)
 {
     for (size_t m = 0; m < j->engine->n_models; m++)
         if (j->streams[m] && j->errors[m] < 0) {
-            const int err = drop_model(j, m, j->errors[m]);
+            const int err = drop_model(j, m, j->errors[m], j->reasons[m]);
             if (err < 0)
                 return err;
         }
@@ -274,8 +282,8 @@ static int feed_sound(job *j, sm_pool *inner)
 {
     int err = 0;
     while (err == 0 && !j->last)
-        if ((err = engine_check_cancelled(j->engine)) == 0 && (err = read_block(j)) == 0)
-            err = feed_block(j, inner);
+        if ((err = read_block(j)) == 0 && (err = feed_block(j, inner)) == 0)
+            err = engine_progress(j->engine, j->sound->path, 0, (double)j->n / j->info.rate_hz);
     return err;
 }
 
@@ -309,6 +317,7 @@ typedef struct {
     int slot;
     sm_stream **lists; /* [n_models][n] */
     int *errors;       /* [n_models] */
+    char **reasons;    /* [n_models] */
     bool heads;        /* this pass is for heads */
 } finish_pass;
 
@@ -318,15 +327,25 @@ static int finish_part(void *user, size_t m, int worker)
     (void)worker;
     if ((p->engine->models[m].front < 0) != p->heads)
         return 0;
-    p->errors[m] = finish_model(p->engine, m, p->jobs, p->n, p->slot, p->lists + m * p->n);
-    if (p->errors[m] == SM_ENOMEM || p->errors[m] == SM_ECANCELLED || p->errors[m] == 0)
-        return p->errors[m];
-    /* the model failed for the group: each sound says so (the message is this thread's, so it is noted here) */
-    int err = 0;
-    for (size_t i = 0; i < p->n && err == 0; i++)
-        if (p->jobs[i].sound->err == 0 && p->jobs[i].streams[m])
-            err = drop_model(&p->jobs[i], m, p->errors[m]);
-    return err;
+    const int err = finish_model(p->engine, m, p->jobs, p->n, p->slot, p->lists + m * p->n);
+    p->errors[m] = err;
+    if (err == 0 || err == SM_ENOMEM || err == SM_ECANCELLED)
+        return err;
+    p->reasons[m] = sm_strdup(sm_last_error());
+    return p->reasons[m] ? 0 : SM_ENOMEM;
+}
+
+/* A model that failed on the group's last patches is named by each of its sounds. */
+static int drop_from_group(finish_pass *p)
+{
+    for (size_t m = 0; m < p->engine->n_models; m++)
+        for (size_t i = 0; i < p->n && p->errors[m] < 0; i++)
+            if (p->jobs[i].sound->err == 0 && p->jobs[i].streams[m]) {
+                const int err = drop_model(&p->jobs[i], m, p->errors[m], p->reasons[m]);
+                if (err < 0)
+                    return err;
+            }
+    return 0;
 }
 
 static int finish_models(sm_engine *e, job *jobs, size_t n, int slot, sm_pool *inner)
@@ -335,7 +354,8 @@ static int finish_models(sm_engine *e, job *jobs, size_t n, int slot, sm_pool *i
     int err = 0;
     p.lists = sm_alloc_zero(e->n_models * n, sizeof(sm_stream *));
     p.errors = sm_alloc_zero(e->n_models, sizeof *p.errors);
-    if (!p.lists || !p.errors)
+    p.reasons = sm_alloc_zero(e->n_models, sizeof *p.reasons);
+    if (!p.lists || !p.errors || !p.reasons)
         err = SM_ENOMEM;
     for (int pass = 0; pass < 2 && err == 0; pass++) {
         p.heads = pass == 1;
@@ -346,6 +366,11 @@ static int finish_models(sm_engine *e, job *jobs, size_t n, int slot, sm_pool *i
                 err = finish_part(&p, m, 0);
         }
     }
+    if (err == 0)
+        err = drop_from_group(&p);
+    for (size_t m = 0; p.reasons && m < e->n_models; m++)
+        sm_free(p.reasons[m]);
+    sm_free(p.reasons);
     sm_free(p.lists);
     sm_free(p.errors);
     return err;
@@ -361,7 +386,7 @@ static int draft_answers(job *j, sm_model_answer *answers, size_t *n)
         if (!j->streams[m])
             continue;
         int err = sm_stream_finish(j->streams[m], &j->results[m]);
-        if (err < 0 && (err = drop_model(j, m, err)) < 0)
+        if (err < 0 && (err = drop_model(j, m, err, sm_last_error())) < 0)
             return err;
         if (j->streams[m] && !model->hidden)
             answers[(*n)++] = (sm_model_answer){ .name = model->model->name,
@@ -448,7 +473,8 @@ int engine_analyze(sm_engine *e, engine_sound *sounds, size_t n, int slot, sm_po
         err = job_open(&jobs[opened], e, s, slot);
         if (err == 0)
             err = feed_sound(&jobs[opened], inner);
-        err = sound_failed(s, err);
+        if ((err = sound_failed(s, err)) == 0)
+            err = engine_progress(e, s->path, 1, 0);
         s->audio_s = jobs[opened].info.rate_hz > 0 ? (double)jobs[opened].frames_read / jobs[opened].info.rate_hz : 0;
         sm_audio *audio = s->err < 0 ? jobs[opened].audio : NULL;
         if (audio) {

@@ -10,4 +10,38 @@
  * without loops). Folders that cannot be read become a line each in `problems`. 0 or SM_ENOMEM. */
 int sm_walk(const char *path, sm_strings *files, sm_strings *problems);
 
+/* ---- which models are there (registry.c) ----
+ * Weights live in HOME/models/NAME.safetensors, converted once from the official file; beside each a NAME.pin keeps the SHA-256 of
+ * the official file and of ours. home NULL: sm_data_directory(). */
+char *sm_installed_path(const char *home, const char *name); /* the caller's; NULL: no memory, or no home folder */
+
+typedef struct {
+    const sm_model *model;
+    char *path;
+    int64_t bytes;
+    char variant[32], source_format[24];
+    char source_sha256[65], file_sha256[65]; /* as pinned; "" where not known */
+} sm_installed;
+/* SM_ENOTFOUND: not installed (the message names the command that gets it). */
+int sm_installed_read(const char *home, const sm_model *m, sm_installed *out);
+void sm_installed_free(sm_installed *i);
+
+/* Recognises the file by its content, converts it, and pins it. replace: also where another file was pinned before.
+ * Errors: SM_ENOTFOUND (of no model), SM_EFORMAT (damaged; or another file than the pinned one), SM_EIO. */
+int sm_models_import(const char *home, const char *path, bool replace, const sm_model **model);
+/* Downloads the official file (and its .json), checks it, imports it. `token`: HF_TOKEN; mirror: SAMPLEMIND_MIRROR. */
+typedef struct {
+    const char *mirror, *hf_token;
+    bool replace;             /* also when it is installed */
+    double retry_wait_s;      /* 0: default */
+    sm_progress_fn progress;
+    void *user;
+} sm_pull_options;
+int sm_models_pull(const char *home, const sm_model *m, const sm_pull_options *o);
+/* Reads the whole file and compares it with its pin. SM_EFORMAT: it differs. */
+int sm_models_verify(const char *home, const sm_model *m);
+int sm_models_remove(const char *home, const sm_model *m);
+/* By name, or SM_EUSAGE with the nearest right one. */
+int sm_model_named(const char *name, const sm_model **out);
+
 #endif

@@ -2,6 +2,9 @@
 #ifndef SM_ENGINE_INTERNAL_H
 #define SM_ENGINE_INTERNAL_H
 
+#include <pthread.h>
+#include <stdatomic.h>
+
 #include "engine/engine.h"
 #include "engine/record.h"
 
@@ -41,6 +44,10 @@ struct sm_engine {
     size_t n_fronts;
     sm_failure *missing;
     size_t n_missing, missing_capacity;
+    pthread_mutex_t progress_lock; /* of the two below; the callback runs under it */
+    sm_progress_info progress;
+    double last_report_s;
+    atomic_bool cancelled;
 };
 
 /* ---- open.c ---- */
@@ -62,7 +69,8 @@ typedef struct {
 /* Analyses n sounds together, so that their patches share batches. slot: whose workers to use (0..jobs-1). inner: threads for one
  * sound's models side by side, or NULL. Fails only when nothing can go on (no memory, cancelled). */
 int engine_analyze(sm_engine *e, engine_sound *sounds, size_t n, int slot, sm_pool *inner);
-/* Asks the caller's callback; SM_ECANCELLED when it wants to stop. */
-int engine_check_cancelled(sm_engine *e);
+/* Moves the progress on by `done` units and audio_s seconds of audio, and now and then asks the caller's callback. SM_ECANCELLED
+ * when that wants to stop. Any thread. */
+int engine_progress(sm_engine *e, const char *what, double done, double audio_s);
 
 #endif

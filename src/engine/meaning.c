@@ -1,0 +1,128 @@
+/* Which answers speak of the instrument, the genre and the mood, and how they are read (docs/fields.md says it for users).
+ *
+ *   instrument  YAMNet's scores through yamnet_to_instrument (a prior: max over a class's rows of score * weight)
+ *   genre       the 400 styles of Discogs (a head, or the backbone's own output), else MusiCNN's tags that are genres
+ *   mood        heads and whole networks called mood_*: the probability of the positive class */
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/meaning.h"
+
+static int add(sm_verdict *v, size_t *capacity, const char *name, double score)
+{
+    if (sm_grow(&v->scores, capacity, v->n + 1, sizeof *v->scores) < 0)
+        return SM_ENOMEM;
+    v->scores[v->n].name = name;
+    v->scores[v->n++].score = score;
+    return 0;
+}
+
+static int by_score(const void *a, const void *b)
+{
+    const struct {
+        const char *name;
+        double score;
+    } *x = a, *y = b;
+    if (x->score != y->score)
+        return x->score < y->score ? 1 : -1;
+    return strcmp(x->name, y->name);
+}
+
+static void decide(sm_verdict *v)
+{
+    if (v->n == 0)
+        return;
+    qsort(v->scores, v->n, sizeof *v->scores, by_score);
+    v->name = v->scores[0].name;
+    v->confidence = v->scores[0].score;
+}
+
+void sm_verdict_free(sm_verdict *v)
+{
+    sm_free(v->scores);
+    *v = (sm_verdict){ 0 };
+}
+
+int sm_meaning_instrument(const sm_model_answer *answers, size_t n, sm_verdict *out)
+{
+    size_t capacity = 0;
+    *out = (sm_verdict){ 0 };
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(answers[i].model->name, "yamnet") != 0 || !answers[i].result->mean)
+            continue;
+        float evidence[SM_INSTRUMENTS];
+        sm_yamnet_instruments(answers[i].result->mean, evidence);
+        for (size_t c = 0; c < SM_INSTRUMENTS; c++)
+            if (add(out, &capacity, sm_instruments[c], evidence[c]) < 0) {
+                sm_verdict_free(out);
+                return SM_ENOMEM;
+            }
+    }
+    decide(out);
+    return 0;
+}
+
+/* MusiCNN's tags (Last.fm) that name a genre. */
+static bool is_genre_tag(const char *tag)
+{
+    static const char *const genres[] = { "rock", "pop", "alternative", "indie", "electronic", "dance", "alternative rock", "jazz",
+                                          "metal", "classic rock", "soul", "indie rock", "electronica", "folk", "chillout",
+                                          "punk", "blues", "hard rock", "ambient", "acoustic", "experimental", "Hip-Hop",
+                                          "country", "funk", "electro", "heavy metal", "Progressive rock", "rnb", "indie pop", "House" };
+    for (size_t i = 0; i < SM_LENGTH(genres); i++)
+        if (!strcmp(tag, genres[i]))
+            return true;
+    return false;
+}
+
+static int genre_from(const sm_model_answer *a, bool tags_only, sm_verdict *out)
+{
+    size_t capacity = 0;
+    for (size_t c = 0; c < a->classes->n && c < a->result->n_classes; c++)
+        if ((!tags_only || is_genre_tag(a->classes->names[c])) && add(out, &capacity, a->classes->names[c], a->result->mean[c]) < 0)
+            return SM_ENOMEM;
+    return 0;
+}
+
+int sm_meaning_genre(const sm_model_answer *answers, size_t n, sm_verdict *out)
+{
+    /* best first; the first that is there speaks */
+    static const struct {
+        const char *model;
+        bool tags_only;
+    } sources[] = { { "genre_discogs400", false }, { "effnet-discogs", false }, { "musicnn", true } };
+    *out = (sm_verdict){ 0 };
+    for (size_t s = 0; s < SM_LENGTH(sources) && out->n == 0; s++)
+        for (size_t i = 0; i < n; i++)
+            if (!strcmp(answers[i].model->name, sources[s].model) && answers[i].result->mean && answers[i].classes &&
+                genre_from(&answers[i], sources[s].tags_only, out) < 0) {
+                sm_verdict_free(out);
+                return SM_ENOMEM;
+            }
+    decide(out);
+    return 0;
+}
+
+/* "non_happy", "not_aggressive" deny; the other class is the mood. */
+static bool denies(const char *name)
+{
+    return !strncmp(name, "non_", 4) || !strncmp(name, "not_", 4);
+}
+
+int sm_meaning_mood(const sm_model_answer *answers, size_t n, sm_verdict *out)
+{
+    size_t capacity = 0;
+    *out = (sm_verdict){ 0 };
+    for (size_t i = 0; i < n; i++) {
+        const sm_model_answer *a = &answers[i];
+        if (strncmp(a->model->name, "mood_", 5) != 0 || !a->result->mean || !a->classes)
+            continue;
+        for (size_t c = 0; c < a->classes->n && c < a->result->n_classes; c++)
+            if (!denies(a->classes->names[c]) && add(out, &capacity, a->classes->names[c], a->result->mean[c]) < 0) {
+                sm_verdict_free(out);
+                return SM_ENOMEM;
+            }
+    }
+    decide(out);
+    return 0;
+}

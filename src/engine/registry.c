@@ -1,0 +1,241 @@
+/* The models of this user: where they lie, how they come and go. */
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "engine/download.h"
+#include "engine/engine.h"
+
+/* HOME/FOLDER/NAME ENDING; the caller's. */
+static char *home_path(const char *home, const char *folder, const char *name, const char *ending)
+{
+    char *own = home && *home ? sm_strdup(home) : sm_data_directory();
+    char *path = own ? sm_printf_new("%s/%s%s%s%s", own, folder, *name ? "/" : "", name, ending) : NULL;
+    sm_free(own);
+    return path;
+}
+
+char *sm_installed_path(const char *home, const char *name)
+{
+    return home_path(home, "models", name, ".safetensors");
+}
+
+int sm_model_named(const char *name, const sm_model **out)
+{
+    size_t n = 0;
+    const sm_model *const *all = sm_models(&n);
+    *out = sm_model_find(name);
+    if (*out)
+        return 0;
+    const char **names = sm_alloc(n, sizeof *names);
+    if (!names)
+        return SM_ENOMEM;
+    for (size_t i = 0; i < n; i++)
+        names[i] = all[i]->name;
+    const char *near = sm_text_nearest(name, names, n);
+    sm_free(names);
+    return near ? sm_fail(SM_EUSAGE, "there is no model \"%s\"; did you mean \"%s\"?", name, near)
+                : sm_fail(SM_EUSAGE, "there is no model \"%s\"; samplemind models list shows all", name);
+}
+
+/* ---- pins: two lines, "source HEX" and "file HEX" ---- */
+
+static int pin_write(const char *home, const sm_model *m, const char *source, const char *file)
+{
+    char *path = home_path(home, "models", m->name, ".pin");
+    sm_outfile *f = NULL;
+    int err = path ? sm_outfile_open(path, &f) : SM_ENOMEM;
+    if (err == 0) {
+        fprintf(sm_outfile_stream(f), "source %s\nfile %s\n", source, file);
+        err = sm_outfile_commit(f);
+    }
+    sm_free(path);
+    return err;
+}
+
+static int pin_read(const char *home, const sm_model *m, char source[65], char file[65])
+{
+    sm_buffer text = { 0 };
+    char *path = home_path(home, "models", m->name, ".pin");
+    int err = path ? sm_file_read(path, 4096, &text) : SM_ENOMEM;
+    source[0] = file[0] = 0;
+    if (err == 0 && sscanf(text.data, "source %64s file %64s", source, file) != 2)
+        err = sm_fail(SM_EFORMAT, "%s: not two lines \"source HASH\" and \"file HASH\"; import the model again", path);
+    sm_buffer_free(&text);
+    sm_free(path);
+    return err;
+}
+
+/* ---- what is installed ---- */
+
+void sm_installed_free(sm_installed *i)
+{
+    sm_free(i->path);
+    *i = (sm_installed){ 0 };
+}
+
+static void copy_meta(const sm_weights *w, const char *key, char *out, size_t size)
+{
+    const char *text = sm_weights_meta(w, key);
+    snprintf(out, size, "%s", text ? text : "");
+}
+
+int sm_installed_read(const char *home, const sm_model *m, sm_installed *out)
+{
+    struct stat s;
+    sm_weights *w = NULL;
+    sm_installed i = { .model = m, .path = sm_installed_path(home, m->name) };
+    *out = (sm_installed){ 0 };
+    if (!i.path)
+        return SM_ENOMEM;
+    int err = 0;
+    if (stat(i.path, &s) < 0)
+        err = sm_fail(SM_ENOTFOUND, "%s: its weights are not installed; get them with: samplemind models pull %s", m->name, m->name);
+    else
+        err = sm_weights_open(i.path, &w);
+    if (err == 0) {
+        i.bytes = s.st_size;
+        copy_meta(w, "variant", i.variant, sizeof i.variant);
+        copy_meta(w, "source_format", i.source_format, sizeof i.source_format);
+        if (pin_read(home, m, i.source_sha256, i.file_sha256) < 0)
+            copy_meta(w, "source_sha256", i.source_sha256, sizeof i.source_sha256);
+        *out = i;
+        i.path = NULL;
+    }
+    sm_weights_close(w);
+    sm_free(i.path);
+    return err;
+}
+
+int sm_models_verify(const char *home, const sm_model *m)
+{
+    char source[65], pinned[65], now[65];
+    char *path = sm_installed_path(home, m->name);
+    int err = path ? 0 : SM_ENOMEM;
+    if (err == 0 && access(path, F_OK) != 0)
+        err = sm_fail(SM_ENOTFOUND, "%s: its weights are not installed; get them with: samplemind models pull %s", m->name, m->name);
+    if (err == 0)
+        err = pin_read(home, m, source, pinned);
+    if (err == 0 && (err = sm_hash_file(SM_HASH_SHA256, path, now)) == 0 && strcmp(pinned, now) != 0)
+        err = sm_fail(SM_EFORMAT, "%s: %s has changed since it was imported (SHA-256 %.12s..., was %.12s...); get it again with: samplemind models pull --force %s",
+                      m->name, path, now, pinned, m->name);
+    sm_free(path);
+    return err;
+}
+
+int sm_models_remove(const char *home, const sm_model *m)
+{
+    char *path = sm_installed_path(home, m->name), *pin = home_path(home, "models", m->name, ".pin");
+    int err = path && pin ? 0 : SM_ENOMEM;
+    if (err == 0 && unlink(path) < 0)
+        err = errno == ENOENT ? sm_fail(SM_ENOTFOUND, "%s: is not installed", m->name) : sm_fail(SM_EIO, "%s: %s", path, strerror(errno));
+    if (err == 0)
+        unlink(pin);
+    sm_free(path);
+    sm_free(pin);
+    return err;
+}
+
+/* ---- coming in ---- */
+
+/* The first file that came in for a model is remembered; another one is only taken on purpose. */
+static int check_pin(const char *home, const sm_model *m, const char *source, bool replace)
+{
+    char pinned[65], file[65];
+    char *path = home_path(home, "models", m->name, ".pin");
+    int err = path ? 0 : SM_ENOMEM;
+    if (err == 0 && !replace && access(path, F_OK) == 0 && (err = pin_read(home, m, pinned, file)) == 0 &&
+        strcmp(pinned, source) != 0)
+        err = sm_fail(SM_EFORMAT, "%s: another file (SHA-256 %.12s...) than the one that was imported before (%.12s...); --force takes it",
+                      m->name, source, pinned);
+    sm_free(path);
+    return err;
+}
+
+/* A tfjs model is a folder's model.json and shards: the hash is of the json, which names the shards and their sizes. */
+int sm_models_import(const char *home, const char *path, bool replace, const sm_model **model)
+{
+    sm_weights *w = NULL;
+    sm_card *card = NULL;
+    char variant[32], source[65], file[65];
+    char *folder = home_path(home, "models", "", ""), *to = NULL;
+    int err = folder ? sm_hash_file(SM_HASH_SHA256, path, source) : SM_ENOMEM;
+    *model = NULL;
+    if (err == 0)
+        err = sm_model_open_file(path, &w, &card, model, variant);
+    if (err == 0)
+        err = check_pin(home, *model, source, replace);
+    if (err == 0 && !(to = sm_installed_path(home, (*model)->name)))
+        err = SM_ENOMEM;
+    if (err == 0)
+        err = sm_make_directories(folder);
+    if (err == 0)
+        err = sm_model_convert(*model, w, variant, card, source, to);
+    if (err == 0 && (err = sm_hash_file(SM_HASH_SHA256, to, file)) == 0)
+        err = pin_write(home, *model, source, file);
+    sm_card_free(card);
+    sm_weights_close(w);
+    sm_free(folder);
+    sm_free(to);
+    return err;
+}
+
+/* ---- pull ---- */
+
+static int fetch(const char *home, const sm_model *m, const char *url, int64_t bytes, const char *sha256, const char *file_name,
+                 const sm_download_options *d, char **path)
+{
+    const sm_remote_file remote = { .name = m->name, .url = url, .bytes = bytes, .sha256 = sha256 };
+    *path = home_path(home, "downloads", file_name, "");
+    return *path ? sm_download(&remote, *path, d) : SM_ENOMEM;
+}
+
+/* The card has the name of the weights file with .json for its ending. */
+static char *card_name(const char *file_name)
+{
+    const char *dot = strrchr(file_name, '.');
+    return sm_printf_new("%.*s.json", (int)(dot ? dot - file_name : (ptrdiff_t)strlen(file_name)), file_name);
+}
+
+int sm_models_pull(const char *home, const sm_model *m, const sm_pull_options *o)
+{
+    const sm_download_options d = { o->mirror, o->hf_token, o->retry_wait_s, o->progress, o->user };
+    const sm_model *got = NULL;
+    char *installed = NULL, *folder = NULL, *weights = NULL, *card = NULL, *json = NULL;
+    int err = 0;
+    if (m->n_sources == 0)
+        return sm_fail(SM_EUNSUPPORTED, "%s: has no official download; import a file with: samplemind models import FILE", m->name);
+    const sm_model_source_file *source = &m->sources[0];
+    const char *file_name = sm_path_name(source->url);
+    installed = sm_installed_path(home, m->name);
+    folder = home_path(home, "downloads", "", "");
+    json = card_name(file_name);
+    if (!installed || !folder || !json)
+        err = SM_ENOMEM;
+    if (err == 0 && !o->replace && access(installed, F_OK) == 0)
+        goto out; /* there already */
+    if (err == 0)
+        err = sm_make_directories(folder);
+    if (err == 0)
+        err = fetch(home, m, source->url, source->bytes, source->sha256, file_name, &d, &weights);
+    if (err == 0 && source->card)
+        err = fetch(home, m, source->card, 0, NULL, json, &d, &card);
+    if (err == 0)
+        err = sm_models_import(home, weights, o->replace, &got);
+    if (err == 0 && got != m)
+        err = sm_fail(SM_EFORMAT, "%s: the file from %s holds the model %s", m->name, source->url, got->name);
+    if (err == 0 || err == SM_EFORMAT) { /* whole and used, or whole and wrong: either way of no more use */
+        if (weights)
+            unlink(weights);
+        if (card)
+            unlink(card);
+    }
+out:
+    sm_free(installed);
+    sm_free(folder);
+    sm_free(weights);
+    sm_free(card);
+    sm_free(json);
+    return err;
+}
