@@ -142,6 +142,42 @@ SM_API int sm_record_number(const sm_record *r, const char *field, double *out);
 SM_API size_t sm_record_failures(const sm_record *r);
 SM_API void sm_record_failure(const sm_record *r, size_t i, const char **what, const char **reason); /* NULL past the end */
 
+/* ---- pitch over time ---- */
+
+/* Start from sm_pitch_options_init. */
+typedef struct {
+    size_t size;
+    const char *home;       /* as in sm_options */
+    const char *model;      /* "crepe-tiny".."crepe-full" (also NULL: full), NAME=FILE, or "yin" (no network) */
+    const char *decoder;    /* "crepe" (also NULL: local average), "viterbi", "argmax", "weighted", "torchcrepe-viterbi" */
+    double step_ms;         /* between frames; 0: 10. Whole milliseconds for CREPE */
+    int no_centering;       /* 1: the first frame starts at the first sample, instead of being centred on it */
+    double f_min, f_max;    /* Hz, for the torchcrepe decoders and YIN; 0: 50 and 2006 */
+    double silence_db;      /* confidence becomes 0 where the A-weighted level is below; 0 or above: off */
+    int save_activation;    /* 1: keep CREPE's [frames][360] activation */
+    int threads;            /* 0: one for each core */
+    sm_progress_fn progress;
+    void *user;
+} sm_pitch_options;
+SM_API void sm_pitch_options_init(sm_pitch_options *o);
+
+/* The frames of one sound; frame i is at time_s[i]. The caller's: sm_pitch_result_free. */
+typedef struct {
+    size_t frames;
+    double *time_s;
+    float *hz;              /* 0: no pitch */
+    float *confidence;      /* 0..1 */
+    float *rms_db;          /* level of the 1024 samples at 16 kHz around the frame, dB re full scale; at least -120 */
+    float *activation;      /* [frames][360], or NULL */
+} sm_pitch_result;
+
+typedef struct sm_pitch_tracker sm_pitch_tracker; /* a model that is open; one thread at a time */
+/* Errors: SM_EUSAGE (an option outside its range, no such model), SM_ENOTFOUND (no weights: the message says how to get them). */
+SM_API int sm_pitch_open(const sm_pitch_options *options, sm_pitch_tracker **out);
+SM_API void sm_pitch_close(sm_pitch_tracker *t);
+SM_API int sm_pitch_file(sm_pitch_tracker *t, const char *path, sm_pitch_result *out);
+SM_API void sm_pitch_result_free(sm_pitch_result *r); /* leaves it empty */
+
 #ifdef __cplusplus
 }
 #endif

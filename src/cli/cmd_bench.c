@@ -1,0 +1,293 @@
+/* bench: how fast the networks and their front ends are here, beside what this machine can do at all.
+ *
+ * The unit of work is 10 s of audio, batched as `analyze` does it. Runs of the model and of sgemm alternate, and the best of each
+ * counts: other load slows both. share = multiply-adds of the plain definition x 2 / time / sgemm's rate. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/command.h"
+#include "engine/engine.h"
+
+enum { SGEMM_SIZE = 2048, COPY_BYTES = 256 << 20 };
+
+typedef struct {
+    int64_t runs, batch;
+    bool profile;
+    const char *backend;
+} bench_args;
+
+static const sm_option bench_options[] = {
+    { 'r', "runs", SM_OPT_INT, offsetof(bench_args, runs), "1..1000", "runs of which the best counts (default: 7)", 0 },
+    { 'b', "batch", SM_OPT_INT, offsetof(bench_args, batch), "1..4096", "patches instead of those of 10 s", 0 },
+    { 'p', "profile", SM_OPT_FLAG, offsetof(bench_args, profile), NULL, "also show where the network's time goes", 0 },
+    { 0, "backend", SM_OPT_CHOICE, offsetof(bench_args, backend), "onednn|ref", "who computes (default: onednn)", 0 },
+    { 0 }
+};
+
+/* One model on the bench. */
+typedef struct {
+    const sm_model *model;
+    sm_weights *weights;
+    sm_model_handle *handle;
+    sm_model_worker *worker;
+    nn_plan *plan;
+    float *audio;
+    size_t samples;
+    int patches;
+    double macs;
+    double front_s, whole_s, sgemm_gflops; /* best */
+    double sum; /* of the answers: nothing is optimised away, and two runs can be compared */
+} bench_case;
+
+static void case_close(bench_case *b)
+{
+    nn_plan_free(b->plan);
+    sm_model_worker_free(b->worker);
+    sm_model_close(b->handle);
+    sm_weights_close(b->weights);
+    sm_free(b->audio);
+    *b = (bench_case){ 0 };
+}
+
+static nn_precision precision_of(const sm_cli *cli)
+{
+    const char *p = cli->common.precision;
+    return p && !strcmp(p, "bf16") ? NN_PRECISION_BF16 : p && !strcmp(p, "int8") ? NN_PRECISION_INT8 : NN_PRECISION_F32;
+}
+
+static int case_open(sm_cli *cli, const bench_args *a, const sm_model *m, bench_case *b)
+{
+    const sm_model_options o = { .backend = a->backend, .precision = precision_of(cli), .threads = (int)cli->common.threads };
+    *b = (bench_case){ .model = m, .patches = a->batch > 0 ? (int)a->batch : m->bench.patches };
+    int err = sm_weights_generated(1, m->generated, &b->weights);
+    if (err == 0)
+        err = sm_model_open(m, b->weights, &o, &b->handle);
+    if (err == 0)
+        err = sm_model_worker_new(b->handle, &b->worker);
+    const nn_compile_options c = { .backend = a->backend, .precision = o.precision, .threads = o.threads };
+    const sm_model_config config = { .batch = b->patches };
+    if (err == 0)
+        err = sm_model_compile(m, b->weights, &config, &c, &b->plan);
+    if (err < 0)
+        return err;
+    b->macs = nn_plan_macs(b->plan);
+    const sm_needs *n = sm_model_needs(b->handle);
+    const double seconds = m->bench.audio_s * b->patches / SM_MAX(m->bench.patches, 1);
+    b->samples = (size_t)(seconds * n->rate_hz);
+    b->audio = sm_alloc(b->samples, sizeof *b->audio);
+    if (!b->audio)
+        return SM_ENOMEM;
+    const uint64_t hash = sm_unit_hash("bench", 0);
+    for (size_t i = 0; i < b->samples; i++)
+        b->audio[i] = (float)(0.1 * sm_unit(hash, i) + 0.3 * sin(0.05 * (double)i));
+    return 0;
+}
+
+/* ---- one run ---- */
+
+static int front_end(const sm_needs *n, const bench_case *b, sm_floats *rows)
+{
+    dsp_mel *mel = NULL;
+    if (!n->front_end)
+        return sm_floats_add(rows, b->audio, b->samples);
+    int err = dsp_mel_new(dsp_mel_find(n->front_end), &mel);
+    if (err == 0)
+        err = dsp_mel_push(mel, b->audio, b->samples, rows);
+    if (err == 0)
+        err = dsp_mel_finish(mel, rows);
+    dsp_mel_free(mel);
+    return err;
+}
+
+/* Front end and network over the whole audio, as analyze runs them. */
+static int run_once(bench_case *b)
+{
+    const sm_needs *n = sm_model_needs(b->handle);
+    sm_floats rows = { 0 };
+    sm_stream *s = NULL;
+    sm_model_result r = { 0 };
+    const double start = sm_now_s();
+    int err = front_end(n, b, &rows);
+    const double middle = sm_now_s();
+    if (err == 0 && (err = sm_stream_new(b->handle, NULL, &s)) == 0 &&
+        (err = sm_stream_push(s, rows.data, rows.length / (size_t)SM_MAX(n->bands, 1))) == 0 && (err = sm_stream_end(s)) == 0 &&
+        (err = sm_streams_run(b->worker, &s, 1, true)) == 0)
+        err = sm_stream_finish(s, &r);
+    const double end = sm_now_s();
+    if (err == 0) {
+        b->patches = (int)r.patches;
+        b->front_s = fmin(b->front_s, middle - start);
+        b->whole_s = fmin(b->whole_s, end - start);
+        b->sum = 0;
+        for (size_t i = 0; r.mean && i < r.n_classes; i++)
+            b->sum += (double)r.mean[i];
+        for (size_t i = 0; r.confidence && i < r.patches; i++)
+            b->sum += (double)r.confidence[i];
+    }
+    sm_model_result_free(&r);
+    sm_stream_free(s);
+    sm_floats_free(&rows);
+    return err;
+}
+
+static int measure(sm_cli *cli, const bench_args *a, bench_case *b)
+{
+    const double macs_a_patch = b->macs / b->patches;
+    int err = run_once(b); /* compiles, packs weights: thrown away */
+    b->front_s = b->whole_s = HUGE_VAL;
+    for (int64_t i = 0; i < a->runs && err == 0; i++) {
+        if (sm_cancelled())
+            return sm_fail(SM_ECANCELLED, "interrupted");
+        b->sgemm_gflops = fmax(b->sgemm_gflops, nn_measure_sgemm_gflops(SGEMM_SIZE, (int)cli->common.threads, 1));
+        err = run_once(b);
+    }
+    b->macs = macs_a_patch * b->patches;
+    return err;
+}
+
+/* ---- showing ---- */
+
+static void show_profile(sm_cli *cli, bench_case *b)
+{
+    nn_run_state *state = NULL;
+    const nn_profile_row *rows = NULL;
+    const int n_in = nn_plan_inputs(b->plan), n_out = nn_plan_outputs(b->plan);
+    const void **in = sm_alloc_zero((size_t)n_in, sizeof *in);
+    float **out = sm_alloc_zero((size_t)n_out, sizeof *out);
+    int err = in && out ? nn_run_state_new(b->plan, &state) : SM_ENOMEM;
+    for (int i = 0; err == 0 && i < n_in; i++) {
+        const nn_shape s = nn_plan_input_shape(b->plan, i);
+        in[i] = sm_alloc_zero((size_t)nn_elements(&s), sizeof(float));
+        err = in[i] ? 0 : SM_ENOMEM;
+    }
+    for (int i = 0; err == 0 && i < n_out; i++) {
+        const nn_shape s = nn_plan_output_shape(b->plan, i);
+        out[i] = sm_alloc((size_t)nn_elements(&s), sizeof(float));
+        err = out[i] ? 0 : SM_ENOMEM;
+    }
+    if (err == 0)
+        err = nn_run(b->plan, state, in, out); /* warm-up */
+    if (err == 0)
+        nn_run_profile(state, true);
+    for (int i = 0; i < 3 && err == 0; i++)
+        err = nn_run(b->plan, state, in, out);
+    const size_t n = err == 0 ? nn_run_profile_rows(state, &rows) : 0;
+    double total = 0;
+    for (size_t i = 0; i < n; i++)
+        total += rows[i].seconds;
+    fprintf(cli->out, "  %-6s %-9s %-9s %-16s %-28s %s\n", "share", "ms", "GFLOP/s", "operator", "kernel", "where");
+    for (size_t i = 0; i < n; i++)
+        if (rows[i].seconds > 0.003 * total)
+            fprintf(cli->out, "  %4.1f %% %-9.3f %-9.1f %-16s %-28s %s\n", 100 * rows[i].seconds / total,
+                    1e3 * rows[i].seconds / (double)SM_MAX(rows[i].calls, 1), 2e-9 * rows[i].macs * (double)rows[i].calls / rows[i].seconds,
+                    rows[i].op, rows[i].kernel, rows[i].where ? rows[i].where : "");
+    for (int i = 0; in && i < n_in; i++)
+        sm_free((void *)(uintptr_t)in[i]);
+    for (int i = 0; out && i < n_out; i++)
+        sm_free(out[i]);
+    sm_free(in);
+    sm_free(out);
+    nn_run_state_free(state);
+}
+
+static void show(sm_cli *cli, const bench_case *b)
+{
+    const double gflops = 2e-9 * b->macs / b->whole_s;
+    if (!strcmp(cli->common.format, "table")) {
+        fprintf(cli->out, "%-16s %5d %9.2f %9.2f %9.1f %8.1f %7.1f %% %9.0f  %.6g\n", b->model->name, b->patches, 1e3 * b->front_s,
+                1e3 * b->whole_s, gflops, b->sgemm_gflops, 100 * gflops / b->sgemm_gflops,
+                (double)b->samples / sm_model_needs(b->handle)->rate_hz / b->whole_s, b->sum);
+        return;
+    }
+    sm_buffer text = { 0 };
+    sm_json j;
+    sm_json_init(&j, &text, false);
+    sm_json_begin_object(&j);
+    sm_json_key(&j, "model"), sm_json_string(&j, b->model->name);
+    sm_json_key(&j, "precision"), sm_json_string(&j, sm_model_precision(b->handle));
+    sm_json_key(&j, "threads"), sm_json_int(&j, cli->common.threads);
+    sm_json_key(&j, "patches"), sm_json_int(&j, b->patches);
+    sm_json_key(&j, "front_ms"), sm_json_f32(&j, 1e3 * b->front_s);
+    sm_json_key(&j, "ms"), sm_json_f32(&j, 1e3 * b->whole_s);
+    sm_json_key(&j, "gflops"), sm_json_f32(&j, gflops);
+    sm_json_key(&j, "sgemm_gflops"), sm_json_f32(&j, b->sgemm_gflops);
+    sm_json_key(&j, "share"), sm_json_f32(&j, gflops / b->sgemm_gflops);
+    sm_json_end_object(&j);
+    if (!text.failed)
+        fprintf(cli->out, "%s\n", text.data);
+    sm_buffer_free(&text);
+}
+
+static void show_machine(sm_cli *cli)
+{
+    char backend[128];
+    sm_cpu_info cpu;
+    sm_cpu_detect(&cpu);
+    fprintf(cli->out, "%s, %d cores; %s; samplemind %s\n", cpu.name, sm_cpu_count(), nn_backend_text(backend), sm_version());
+    fprintf(cli->out, "sgemm %d^3 on %d thread%s: %.1f GFLOP/s; memory copy: %.1f GB/s\n", SGEMM_SIZE, (int)cli->common.threads,
+            cli->common.threads == 1 ? "" : "s", nn_measure_sgemm_gflops(SGEMM_SIZE, (int)cli->common.threads, 3),
+            nn_measure_copy_gbps(COPY_BYTES, 3));
+    fprintf(cli->out, "%-16s %5s %9s %9s %9s %8s %9s %9s  %s\n", "model", "batch", "front ms", "whole ms", "GFLOP/s", "sgemm", "share",
+            "x real", "sum");
+}
+
+static int bench_one(sm_cli *cli, const bench_args *a, const sm_model *m)
+{
+    bench_case b;
+    int err = case_open(cli, a, m, &b);
+    if (err == 0)
+        err = measure(cli, a, &b);
+    if (err == 0) {
+        show(cli, &b);
+        if (a->profile && !strcmp(cli->common.format, "table"))
+            show_profile(cli, &b);
+        fflush(cli->out);
+    }
+    case_close(&b);
+    return err == SM_ECANCELLED || err == SM_ENOMEM ? err : err < 0 ? sm_fail_prefix(err, "%s", m->name) : 0;
+}
+
+static int bench_run(sm_cli *cli, const void *args, char *const *operands, size_t n)
+{
+    size_t n_all = 0, failed = 0, done = 0;
+    const sm_model *const *all = sm_models(&n_all);
+    const sm_model *m = NULL;
+    int err = 0;
+    for (size_t i = 0; i < n; i++)
+        if ((err = sm_model_named(operands[i], &m)) < 0)
+            return err;
+    sm_cancel_install();
+    if (!strcmp(cli->common.format, "table"))
+        show_machine(cli);
+    for (size_t i = 0; i < (n > 0 ? n : n_all); i++) {
+        m = n > 0 ? sm_model_find(operands[i]) : all[i];
+        if (m->bench.patches == 0 || m->needs.backbone)
+            continue; /* heads cost nothing beside their backbone */
+        err = bench_one(cli, args, m);
+        if (err == SM_ECANCELLED || err == SM_ENOMEM)
+            return err;
+        if (err < 0)
+            sm_cli_error(cli, "%s", sm_last_error());
+        failed += err < 0;
+        done += err == 0;
+    }
+    return sm_exit_of_batch(done, failed);
+}
+
+const sm_command sm_cmd_bench = {
+    .name = "bench",
+    .summary = "time the networks with their front ends beside this machine's own limit",
+    .description = "Made-up weights at official sizes, so nothing needs to be installed. Each line: patches of 10 s of audio, time of the\n"
+                   "front end and of the whole, arithmetic rate, the rate of sgemm in the same run, and the share of it that is reached\n"
+                   "(above 100 % where a method needs fewer multiplications than the definition).",
+    .operands = "[MODEL]...",
+    .options = bench_options,
+    .common = SM_COMMON_THREADS | SM_COMMON_DEVICE | SM_COMMON_FORMAT,
+    .examples = (const sm_example[]){ { "samplemind bench", "all models, one thread, f32" },
+                                      { "samplemind bench crepe-tiny --threads 2 --profile", "one model on two cores, and where its time goes" },
+                                      { 0 } },
+    .args_size = sizeof(bench_args),
+    .defaults = &(const bench_args){ .runs = 7 },
+    .run = bench_run,
+};
