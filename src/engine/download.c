@@ -22,6 +22,7 @@ typedef struct {
     bool started;       /* the first bytes of this attempt came */
     bool too_large, disk_error, cancelled;
     double last_report_s;
+    char range[32];
 } transfer;
 
 char *sm_mirror_url(const char *url, const char *mirror)
@@ -107,7 +108,10 @@ static void set_options(transfer *t, const char *url, char error_text[CURL_ERROR
     curl_easy_setopt(c, CURLOPT_XFERINFOFUNCTION, on_progress);
     curl_easy_setopt(c, CURLOPT_XFERINFODATA, t);
     curl_easy_setopt(c, CURLOPT_NOPROGRESS, 0L);
-    curl_easy_setopt(c, CURLOPT_RESUME_FROM_LARGE, (curl_off_t)t->had);
+    /* not CURLOPT_RESUME_FROM: that gives up where a server answers with the whole file */
+    snprintf(t->range, sizeof t->range, "%lld-", (long long)t->had);
+    if (t->had > 0)
+        curl_easy_setopt(c, CURLOPT_RANGE, t->range);
     if (t->options->hf_token && is_hugging_face(t->remote->url)) {
         curl_easy_setopt(c, CURLOPT_HTTPAUTH, CURLAUTH_BEARER);
         curl_easy_setopt(c, CURLOPT_XOAUTH2_BEARER, t->options->hf_token);
