@@ -1,0 +1,21 @@
+#!/bin/bash
+# The example program sees only the public header, and says the same as the command.
+set -eu
+here=$(cd "$(dirname "$0")/../.." && pwd)
+[ -x "$SM_BUILD/examples/analyze" ] || { echo "examples/analyze was not built"; exit 1; }
+home=$(mktemp -d)
+trap 'rm -rf "$home"' EXIT
+export SAMPLEMIND_HOME=$home
+cd "$here"
+sounds=$(ls examples/*.wav examples/*.flac | head -4)
+# shellcheck disable=SC2086
+"$SM_BUILD/examples/analyze" $sounds | grep '^{' > "$home/library.jsonl"
+# shellcheck disable=SC2086
+"$SM_PROGRAM" analyze $sounds --jsonl > "$home/program.jsonl"
+cmp "$home/library.jsonl" "$home/program.jsonl"
+[ "$(wc -l < "$home/program.jsonl")" -eq "$(echo "$sounds" | wc -l)" ]
+[ "$(wc -l < "$here/examples/analyze.c")" -lt 60 ]
+if "$SM_BUILD/examples/analyze" no-such.wav 2> "$home/err"; then
+    echo "a missing file is no error"; exit 1
+fi
+grep -q 'no-such.wav' "$home/err"
