@@ -58,28 +58,30 @@ typedef struct sm_engine sm_engine;
 
 /* Where a piece of work stands. done of total: files for analyze, bytes for pull, 0 total: unknown. */
 typedef struct {
-    const char *what;    /* the file or model in hand; valid during the call */
+    const char *what; /* the file or model in hand; valid during the call */
     double done, total;
-    const char *unit;    /* "files", "bytes", "s" */
-    double audio_s;      /* seconds of audio finished so far, 0 where that means nothing */
+    const char *unit; /* "files", "bytes", "s" */
+    double audio_s;   /* seconds of audio finished so far, 0 where that means nothing */
 } sm_progress_info;
 /* Called from one thread at a time, at most some ten times a second. Not 0: stop; the function then returns SM_ECANCELLED. */
 typedef int (*sm_progress_fn)(void *user, const sm_progress_info *p);
 
 /* Start from sm_options_init; later versions add fields at the end. Strings are copied by sm_engine_open. */
 typedef struct {
-    size_t size;             /* set by sm_options_init: which version of this struct the caller knows */
-    const char *home;        /* data folder; NULL: $SAMPLEMIND_HOME, else $XDG_DATA_HOME/samplemind, else ~/.local/share/samplemind */
-    const char *models;      /* "yamnet,crepe-tiny"; NULL: all that are installed; "": none. NAME=FILE takes this weights file */
-    const char *precision;   /* "auto" (also NULL), "f32", "bf16" */
-    const char *backend;     /* "onednn" (also NULL), "ref" */
-    int jobs;                /* threads in all, >= 1; 0: one for each core */
-    double max_seconds;      /* of audio a file; 0: all of it. A record that was cut says "truncated": true */
-    double time_limit_s;     /* of work a file; 0: none. Then the file is a failed one */
-    double bpm_min, bpm_max; /* 0: 40 and 240 */
-    const char *key_notation;/* "musical" (also NULL), "camelot", "openkey" */
-    int top;                 /* classes a model reports, 0: 5 */
-    sm_progress_fn progress; /* or NULL */
+    size_t size; /* set by sm_options_init: which version of this struct the caller knows */
+    const char
+        *home; /* data folder; NULL: $SAMPLEMIND_HOME, else $XDG_DATA_HOME/samplemind, else ~/.local/share/samplemind */
+    const char
+        *models; /* "yamnet,crepe-tiny"; NULL: all that are installed; "": none. NAME=FILE takes this weights file */
+    const char *precision;    /* "auto" (also NULL), "f32", "bf16" */
+    const char *backend;      /* "onednn" (also NULL), "ref" */
+    int jobs;                 /* threads in all, >= 1; 0: one for each core */
+    double max_seconds;       /* of audio a file; 0: all of it. A record that was cut says "truncated": true */
+    double time_limit_s;      /* of work a file; 0: none. Then the file is a failed one */
+    double bpm_min, bpm_max;  /* 0: 40 and 240 */
+    const char *key_notation; /* "musical" (also NULL), "camelot", "openkey" */
+    int top;                  /* classes a model reports, 0: 5 */
+    sm_progress_fn progress;  /* or NULL */
     void *user;
 } sm_options;
 SM_API void sm_options_init(sm_options *o);
@@ -102,13 +104,14 @@ typedef struct sm_record sm_record; /* what is known about one file; immutable *
 SM_API int sm_analyze_file(sm_engine *e, const char *path, sm_record **out);
 /* The same for audio in memory: frames interleaved frames, 1..8 channels, 8,000..192,000 Hz. name (or NULL) stands in the record
  * as `path` and may carry evidence such as "128bpm". */
-SM_API int sm_analyze_buffer(sm_engine *e, const float *interleaved, size_t frames, int rate_hz, int channels, const char *name,
-                             sm_record **out);
+SM_API int sm_analyze_buffer(sm_engine *e, const float *interleaved, size_t frames, int rate_hz, int channels,
+                             const char *name, sm_record **out);
 /* Many files on all threads. sink gets each record in the order of `paths`, one call at a time, on any thread; the record is
  * the sink's (sm_record_free). A file that failed has a record with `failed` and no values; err is its code, else 0. A
  * negative return of sink stops the work and is returned. n_failed (or NULL): how many files failed. */
 typedef int (*sm_record_sink)(void *user, size_t index, sm_record *record, int err);
-SM_API int sm_analyze_files(sm_engine *e, const char *const *paths, size_t n, sm_record_sink sink, void *user, size_t *n_failed);
+SM_API int sm_analyze_files(sm_engine *e, const char *const *paths, size_t n, sm_record_sink sink, void *user,
+                            size_t *n_failed);
 
 SM_API void sm_record_free(sm_record *r); /* accepts NULL */
 /* One flat JSON object, UTF-8, without a newline; borrowed. docs/fields.md lists the names. */
@@ -121,7 +124,7 @@ SM_API const char *sm_record_path(const sm_record *r);
 typedef struct {
     double duration_s;
     int sample_rate_hz, channels;
-    const char *kind;              /* "one_shot", "loop", "song", "speech", "silence" */
+    const char *kind; /* "one_shot", "loop", "song", "speech", "silence" */
     double kind_confidence;
     double loudness_lufs, loudness_range_lu, true_peak_dbtp, dynamic_range_db;
     double bpm, bpm_confidence;
@@ -130,9 +133,9 @@ typedef struct {
     const char *key, *key_camelot; /* "A minor", "8A" */
     double key_confidence;
     double pitch_hz, pitch_confidence, note_cents;
-    int note_midi;                 /* -1: none */
-    const char *note_name;         /* "A4" */
-    double energy, brightness;     /* 0..10, 0..100 */
+    int note_midi;                         /* -1: none */
+    const char *note_name;                 /* "A4" */
+    double energy, brightness;             /* 0..10, 0..100 */
     const char *instrument, *genre, *mood; /* best class of the models that are there */
     double instrument_confidence, genre_confidence, mood_confidence;
 } sm_summary;
@@ -140,22 +143,23 @@ SM_API const sm_summary *sm_record_summary(const sm_record *r);
 /* Any number of the record by its field name ("spectral_centroid_hz"). SM_ENOTFOUND: no such field, or not a number there. */
 SM_API int sm_record_number(const sm_record *r, const char *field, double *out);
 SM_API size_t sm_record_failures(const sm_record *r);
-SM_API void sm_record_failure(const sm_record *r, size_t i, const char **what, const char **reason); /* NULL past the end */
+SM_API void sm_record_failure(const sm_record *r, size_t i, const char **what,
+                              const char **reason); /* NULL past the end */
 
 /* ---- pitch over time ---- */
 
 /* Start from sm_pitch_options_init. */
 typedef struct {
     size_t size;
-    const char *home;       /* as in sm_options */
-    const char *model;      /* "crepe-tiny".."crepe-full" (also NULL: full), NAME=FILE, or "yin" (no network) */
-    const char *decoder;    /* "crepe" (also NULL: local average), "viterbi", "argmax", "weighted", "torchcrepe-viterbi" */
-    double step_ms;         /* between frames; 0: 10. Whole milliseconds for CREPE */
-    int no_centering;       /* 1: the first frame starts at the first sample, instead of being centred on it */
-    double f_min, f_max;    /* Hz, for the torchcrepe decoders and YIN; 0: 50 and 2006 */
-    double silence_db;      /* confidence becomes 0 where the A-weighted level is below; 0 or above: off */
-    int save_activation;    /* 1: keep CREPE's [frames][360] activation */
-    int threads;            /* 0: one for each core */
+    const char *home;    /* as in sm_options */
+    const char *model;   /* "crepe-tiny".."crepe-full" (also NULL: full), NAME=FILE, or "yin" (no network) */
+    const char *decoder; /* "crepe" (also NULL: local average), "viterbi", "argmax", "weighted", "torchcrepe-viterbi" */
+    double step_ms;      /* between frames; 0: 10. Whole milliseconds for CREPE */
+    int no_centering;    /* 1: the first frame starts at the first sample, instead of being centred on it */
+    double f_min, f_max; /* Hz, for the torchcrepe decoders and YIN; 0: 50 and 2006 */
+    double silence_db;   /* confidence becomes 0 where the A-weighted level is below; 0 or above: off */
+    int save_activation; /* 1: keep CREPE's [frames][360] activation */
+    int threads;         /* 0: one for each core */
     sm_progress_fn progress;
     void *user;
 } sm_pitch_options;
@@ -165,10 +169,10 @@ SM_API void sm_pitch_options_init(sm_pitch_options *o);
 typedef struct {
     size_t frames;
     double *time_s;
-    float *hz;              /* 0: no pitch */
-    float *confidence;      /* 0..1 */
-    float *rms_db;          /* level of the 1024 samples at 16 kHz around the frame, dB re full scale; at least -120 */
-    float *activation;      /* [frames][360], or NULL */
+    float *hz;         /* 0: no pitch */
+    float *confidence; /* 0..1 */
+    float *rms_db;     /* level of the 1024 samples at 16 kHz around the frame, dB re full scale; at least -120 */
+    float *activation; /* [frames][360], or NULL */
 } sm_pitch_result;
 
 typedef struct sm_pitch_tracker sm_pitch_tracker; /* a model that is open; one thread at a time */

@@ -102,9 +102,11 @@ static void print_csv_value(FILE *out, const json_t *v)
     free(dumped);
 }
 
-static const char *const default_columns[] = { "path", "kind", "duration_s", "sample_rate_hz", "channels", "loudness_lufs", "true_peak_dbtp",
-                                               "bpm", "bpm_confidence", "key", "key_confidence", "key_camelot", "pitch_hz", "note_name",
-                                               "note_cents", "energy", "brightness", "instrument", "genre", "mood" };
+static const char *const default_columns[] = { "path",           "kind",          "duration_s",     "sample_rate_hz",
+                                               "channels",       "loudness_lufs", "true_peak_dbtp", "bpm",
+                                               "bpm_confidence", "key",           "key_confidence", "key_camelot",
+                                               "pitch_hz",       "note_name",     "note_cents",     "energy",
+                                               "brightness",     "instrument",    "genre",          "mood" };
 
 static int print_csv(analysis *a, const sm_record *r)
 {
@@ -128,7 +130,8 @@ static int print_csv(analysis *a, const sm_record *r)
 
 /* ---- tables for people ---- */
 
-static const char *const headings[] = { "file", "kind", "length", "LUFS", "BPM", "key", "note", "energy", "instrument", "genre", "mood" };
+static const char *const headings[] = { "file", "kind",   "length",     "LUFS",  "BPM", "key",
+                                        "note", "energy", "instrument", "genre", "mood" };
 
 static void add_row(analysis *a, const sm_record *r)
 {
@@ -169,17 +172,19 @@ static void print_sheet(FILE *out, const sm_record *r)
     const sm_summary *s = sm_record_summary(r);
     fprintf(out, "%s\n", sm_record_path(r));
     percent_line(out, "kind", s->kind, s->kind_confidence);
-    line(out, "length", "%.3f s, %d Hz, %d channel%s", s->duration_s, s->sample_rate_hz, s->channels, s->channels == 1 ? "" : "s");
+    line(out, "length", "%.3f s, %d Hz, %d channel%s", s->duration_s, s->sample_rate_hz, s->channels,
+         s->channels == 1 ? "" : "s");
     if (isfinite(s->loudness_lufs))
-        line(out, "loudness", "%.1f LUFS, true peak %.1f dBTP, range %.1f LU, dynamics %.1f dB", s->loudness_lufs, s->true_peak_dbtp,
-             isfinite(s->loudness_range_lu) ? s->loudness_range_lu : 0.0, isfinite(s->dynamic_range_db) ? s->dynamic_range_db : 0.0);
+        line(out, "loudness", "%.1f LUFS, true peak %.1f dBTP, range %.1f LU, dynamics %.1f dB", s->loudness_lufs,
+             s->true_peak_dbtp, isfinite(s->loudness_range_lu) ? s->loudness_range_lu : 0.0,
+             isfinite(s->dynamic_range_db) ? s->dynamic_range_db : 0.0);
     if (isfinite(s->bpm))
         line(out, "tempo", "%.2f BPM (%.0f %%), %zu beats", s->bpm, 100 * s->bpm_confidence, s->n_beats);
     if (s->key)
         line(out, "key", "%s, Camelot %s (%.0f %%)", s->key, s->key_camelot, 100 * s->key_confidence);
     if (isfinite(s->pitch_hz))
-        line(out, "pitch", "%.2f Hz, %s %+.0f cents (%.0f %%)", s->pitch_hz, s->note_name ? s->note_name : "?", s->note_cents,
-             100 * s->pitch_confidence);
+        line(out, "pitch", "%.2f Hz, %s %+.0f cents (%.0f %%)", s->pitch_hz, s->note_name ? s->note_name : "?",
+             s->note_cents, 100 * s->pitch_confidence);
     if (isfinite(s->energy))
         line(out, "energy", "%.1f of 10, brightness %.0f of 100", s->energy, s->brightness);
     percent_line(out, "instrument", s->instrument, s->instrument_confidence);
@@ -262,7 +267,8 @@ static char *models_text(const sm_common *c)
     return text.data; /* NULL: no memory */
 }
 
-static int open_engine(sm_cli *cli, const analyze_args *args, analysis *a, size_t n_files, char **models, sm_engine **out)
+static int open_engine(sm_cli *cli, const analyze_args *args, analysis *a, size_t n_files, char **models,
+                       sm_engine **out)
 {
     const sm_common *c = &cli->common;
     sm_options o;
@@ -325,7 +331,8 @@ static int analyze_run(sm_cli *cli, const void *args, char *const *operands, siz
     }
     if (a.bar)
         sm_progress_clear(a.bar);
-    if (!strcmp(cli->common.format, "json") && a.n_written > 0) /* also when it was interrupted: what is there is whole */
+    if (!strcmp(cli->common.format, "json") &&
+        a.n_written > 0) /* also when it was interrupted: what is there is whole */
         fputs(a.n_files > 1 ? "\n]\n" : "\n", cli->out);
     if (a.table && sm_table_print(a.table, cli->out) < 0 && err == 0)
         err = SM_ENOMEM;
@@ -352,16 +359,18 @@ static const sm_example analyze_examples[] = {
 const sm_command sm_cmd_analyze = {
     .name = "analyze",
     .summary = "say what is known about sounds: tempo, key, loudness, pitch, instrument, genre, mood",
-    .description =
-        "Reads each file (wav, aiff, caf, flac, mp3, ogg, opus, m4a; folders are searched) and writes one record for it: technical\n"
-        "properties, tempo and beats, key, pitch and note, descriptors of the sound, and the answers of all installed models. A file\n"
-        "that cannot be read, and a model that fails, are named in `failed`; the rest goes on. docs/fields.md explains each field.",
+    .description = "Reads each file (wav, aiff, caf, flac, mp3, ogg, opus, m4a; folders are searched) and writes one "
+                   "record for it: technical\n"
+                   "properties, tempo and beats, key, pitch and note, descriptors of the sound, and the answers of all "
+                   "installed models. A file\n"
+                   "that cannot be read, and a model that fails, are named in `failed`; the rest goes on. "
+                   "docs/fields.md explains each field.",
     .operands = "FILE|DIR|@LIST|-...",
     .least_operands = 1,
     .paths = true,
     .options = analyze_options,
-    .common = SM_COMMON_JOBS | SM_COMMON_DEVICE | SM_COMMON_FORMAT | SM_COMMON_PROGRESS | SM_COMMON_FIELDS | SM_COMMON_KEYS |
-              SM_COMMON_MODELS,
+    .common = SM_COMMON_JOBS | SM_COMMON_DEVICE | SM_COMMON_FORMAT | SM_COMMON_PROGRESS | SM_COMMON_FIELDS |
+              SM_COMMON_KEYS | SM_COMMON_MODELS,
     .examples = analyze_examples,
     .args_size = sizeof(analyze_args),
     .defaults = &(const analyze_args){ .form = "record" },

@@ -29,6 +29,7 @@ static const sm_option bench_options[] = {
 typedef struct {
     const sm_model *model;
     sm_weights *weights;
+    sm_view *view;
     sm_model_handle *handle;
     sm_model_worker *worker;
     nn_plan *plan;
@@ -37,7 +38,7 @@ typedef struct {
     int patches;
     double macs;
     double front_s, whole_s, sgemm_gflops; /* best */
-    double sum; /* of the answers: nothing is optimised away, and two runs can be compared */
+    double sum;                            /* of the answers: nothing is optimised away, and two runs can be compared */
 } bench_case;
 
 static void case_close(bench_case *b)
@@ -45,6 +46,7 @@ static void case_close(bench_case *b)
     nn_plan_free(b->plan);
     sm_model_worker_free(b->worker);
     sm_model_close(b->handle);
+    sm_view_close(b->view);
     sm_weights_close(b->weights);
     sm_free(b->audio);
     *b = (bench_case){ 0 };
@@ -58,7 +60,9 @@ static nn_precision precision_of(const sm_cli *cli)
 
 static int case_open(sm_cli *cli, const bench_args *a, const sm_model *m, bench_case *b)
 {
-    const sm_model_options o = { .backend = a->backend, .precision = precision_of(cli), .threads = (int)cli->common.threads };
+    const sm_model_options o = { .backend = a->backend,
+                                 .precision = precision_of(cli),
+                                 .threads = (int)cli->common.threads };
     *b = (bench_case){ .model = m, .patches = a->batch > 0 ? (int)a->batch : m->bench.patches };
     int err = sm_weights_generated(1, m->generated, &b->weights);
     if (err == 0)
@@ -68,7 +72,9 @@ static int case_open(sm_cli *cli, const bench_args *a, const sm_model *m, bench_
     const nn_compile_options c = { .backend = a->backend, .precision = o.precision, .threads = o.threads };
     const sm_model_config config = { .batch = b->patches };
     if (err == 0)
-        err = sm_model_compile(m, b->weights, &config, &c, &b->plan);
+        err = sm_view_open(m, b->weights, NULL, &b->view);
+    if (err == 0)
+        err = sm_model_compile(b->view, &config, &c, &b->plan);
     if (err < 0)
         return err;
     b->macs = nn_plan_macs(b->plan);
@@ -111,8 +117,8 @@ static int run_once(bench_case *b)
     int err = front_end(n, b, &rows);
     const double middle = sm_now_s();
     if (err == 0 && (err = sm_stream_new(b->handle, NULL, &s)) == 0 &&
-        (err = sm_stream_push(s, rows.data, rows.length / (size_t)SM_MAX(n->bands, 1))) == 0 && (err = sm_stream_end(s)) == 0 &&
-        (err = sm_streams_run(b->worker, &s, 1, true)) == 0)
+        (err = sm_stream_push(s, rows.data, rows.length / (size_t)SM_MAX(n->bands, 1))) == 0 &&
+        (err = sm_stream_end(s)) == 0 && (err = sm_streams_run(b->worker, &s, 1, true)) == 0)
         err = sm_stream_finish(s, &r);
     const double end = sm_now_s();
     if (err == 0) {
@@ -180,8 +186,9 @@ static void show_profile(sm_cli *cli, bench_case *b)
     for (size_t i = 0; i < n; i++)
         if (rows[i].seconds > 0.003 * total)
             fprintf(cli->out, "  %4.1f %% %-9.3f %-9.1f %-16s %-28s %s\n", 100 * rows[i].seconds / total,
-                    1e3 * rows[i].seconds / (double)SM_MAX(rows[i].calls, 1), 2e-9 * rows[i].macs * (double)rows[i].calls / rows[i].seconds,
-                    rows[i].op, rows[i].kernel, rows[i].where ? rows[i].where : "");
+                    1e3 * rows[i].seconds / (double)SM_MAX(rows[i].calls, 1),
+                    2e-9 * rows[i].macs * (double)rows[i].calls / rows[i].seconds, rows[i].op, rows[i].kernel,
+                    rows[i].where ? rows[i].where : "");
     for (int i = 0; in && i < n_in; i++)
         sm_free((void *)(uintptr_t)in[i]);
     for (int i = 0; out && i < n_out; i++)
@@ -195,8 +202,8 @@ static void show(sm_cli *cli, const bench_case *b)
 {
     const double gflops = 2e-9 * b->macs / b->whole_s;
     if (!strcmp(cli->common.format, "table")) {
-        fprintf(cli->out, "%-16s %5d %9.2f %9.2f %9.1f %8.1f %7.1f %% %9.0f  %.6g\n", b->model->name, b->patches, 1e3 * b->front_s,
-                1e3 * b->whole_s, gflops, b->sgemm_gflops, 100 * gflops / b->sgemm_gflops,
+        fprintf(cli->out, "%-16s %5d %9.2f %9.2f %9.1f %8.1f %7.1f %% %9.0f  %.6g\n", b->model->name, b->patches,
+                1e3 * b->front_s, 1e3 * b->whole_s, gflops, b->sgemm_gflops, 100 * gflops / b->sgemm_gflops,
                 (double)b->samples / sm_model_needs(b->handle)->rate_hz / b->whole_s, b->sum);
         return;
     }
@@ -224,12 +231,13 @@ static void show_machine(sm_cli *cli)
     char backend[128];
     sm_cpu_info cpu;
     sm_cpu_detect(&cpu);
-    fprintf(cli->out, "%s, %d cores; %s; samplemind %s\n", cpu.name, sm_cpu_count(), nn_backend_text(backend), sm_version());
-    fprintf(cli->out, "sgemm %d^3 on %d thread%s: %.1f GFLOP/s; memory copy: %.1f GB/s\n", SGEMM_SIZE, (int)cli->common.threads,
-            cli->common.threads == 1 ? "" : "s", nn_measure_sgemm_gflops(SGEMM_SIZE, (int)cli->common.threads, 3),
-            nn_measure_copy_gbps(COPY_BYTES, 3));
-    fprintf(cli->out, "%-16s %5s %9s %9s %9s %8s %9s %9s  %s\n", "model", "batch", "front ms", "whole ms", "GFLOP/s", "sgemm", "share",
-            "x real", "sum");
+    fprintf(cli->out, "%s, %d cores; %s; samplemind %s\n", cpu.name, sm_cpu_count(), nn_backend_text(backend),
+            sm_version());
+    fprintf(cli->out, "sgemm %d^3 on %d thread%s: %.1f GFLOP/s; memory copy: %.1f GB/s\n", SGEMM_SIZE,
+            (int)cli->common.threads, cli->common.threads == 1 ? "" : "s",
+            nn_measure_sgemm_gflops(SGEMM_SIZE, (int)cli->common.threads, 3), nn_measure_copy_gbps(COPY_BYTES, 3));
+    fprintf(cli->out, "%-16s %5s %9s %9s %9s %8s %9s %9s  %s\n", "model", "batch", "front ms", "whole ms", "GFLOP/s",
+            "sgemm", "share", "x real", "sum");
 }
 
 static int bench_one(sm_cli *cli, const bench_args *a, const sm_model *m)
@@ -278,14 +286,17 @@ static int bench_run(sm_cli *cli, const void *args, char *const *operands, size_
 const sm_command sm_cmd_bench = {
     .name = "bench",
     .summary = "time the networks with their front ends beside this machine's own limit",
-    .description = "Made-up weights at official sizes, so nothing needs to be installed. Each line: patches of 10 s of audio, time of the\n"
-                   "front end and of the whole, arithmetic rate, the rate of sgemm in the same run, and the share of it that is reached\n"
+    .description = "Made-up weights at official sizes, so nothing needs to be installed. Each line: patches of 10 s of "
+                   "audio, time of the\n"
+                   "front end and of the whole, arithmetic rate, the rate of sgemm in the same run, and the share of "
+                   "it that is reached\n"
                    "(above 100 % where a method needs fewer multiplications than the definition).",
     .operands = "[MODEL]...",
     .options = bench_options,
     .common = SM_COMMON_THREADS | SM_COMMON_DEVICE | SM_COMMON_FORMAT,
     .examples = (const sm_example[]){ { "samplemind bench", "all models, one thread, f32" },
-                                      { "samplemind bench crepe-tiny --threads 2 --profile", "one model on two cores, and where its time goes" },
+                                      { "samplemind bench crepe-tiny --threads 2 --profile",
+                                        "one model on two cores, and where its time goes" },
                                       { 0 } },
     .args_size = sizeof(bench_args),
     .defaults = &(const bench_args){ .runs = 7 },

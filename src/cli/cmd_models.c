@@ -51,12 +51,14 @@ static int models_list_run(sm_cli *cli, const void *args, char *const *operands,
         sm_installed i = { 0 };
         const int missing = sm_installed_read(NULL, all[k], &i);
         if (table) {
-            char size[32];
+            char size[32], licence[40];
             snprintf(size, sizeof size, "%.1f MB", (double)i.bytes / 1e6);
+            /* its short name: the whole is in info */
+            snprintf(licence, sizeof licence, "%.*s", (int)strcspn(all[k]->licence, ":(,"), all[k]->licence);
             sm_table_text(t, all[k]->name);
             sm_table_text(t, sm_task_name(all[k]->task));
             sm_table_text(t, missing == 0 ? size : missing == SM_ENOTFOUND ? "no" : "damaged");
-            sm_table_text(t, all[k]->licence);
+            sm_table_text(t, licence);
             sm_table_text(t, all[k]->summary);
         } else {
             list_json(&j, all[k], &i, missing == 0);
@@ -96,7 +98,8 @@ static void print_tensors(sm_cli *cli, sm_weights *w)
         }
         values += nn_elements(&t.shape);
         if (cli->common.verbose > 0)
-            fprintf(cli->out, "  %-4s %-20s %s\n", nn_type_name(t.type), nn_shape_text(&t.shape, shape), sm_weights_name(w, i));
+            fprintf(cli->out, "  %-4s %-20s %s\n", nn_type_name(t.type), nn_shape_text(&t.shape, shape),
+                    sm_weights_name(w, i));
     }
     fprintf(cli->out, "tensors    %zu with %" PRId64 " values%s\n", sm_weights_count(w), values,
             cli->common.verbose > 0 ? "" : " (-v lists them)");
@@ -129,8 +132,8 @@ static int info_of_file(sm_cli *cli, const char *path)
         if (unknown)
             fputs("model      none that is known\n", cli->out);
         else
-            fprintf(cli->out, "model      %s%s%s\ntask       %s\nlicence    %s\n", m->name, *variant ? ", variant " : "", variant,
-                    sm_task_name(m->task), m->licence);
+            fprintf(cli->out, "model      %s%s%s\ntask       %s\nlicence    %s\n", m->name,
+                    *variant ? ", variant " : "", variant, sm_task_name(m->task), m->licence);
         print_tensors(cli, w);
         print_graph(cli, w);
     }
@@ -146,7 +149,8 @@ static int info_of_model(sm_cli *cli, const sm_model *m)
     FILE *out = cli->out;
     if (missing < 0 && missing != SM_ENOTFOUND)
         return missing;
-    fprintf(out, "model      %s: %s\ntask       %s\nlicence    %s\n", m->name, m->summary, sm_task_name(m->task), m->licence);
+    fprintf(out, "model      %s: %s\ntask       %s\nlicence    %s\n", m->name, m->summary, sm_task_name(m->task),
+            m->licence);
     if (m->needs.backbone)
         fprintf(out, "hears      the embedding of %s\n", m->needs.backbone);
     else
@@ -155,7 +159,8 @@ static int info_of_model(sm_cli *cli, const sm_model *m)
     for (size_t k = 0; k < m->n_sources; k++)
         fprintf(out, "from       %s\n", m->sources[k].url);
     if (missing == 0)
-        fprintf(out, "installed  %s (%.1f MB, from %s, SHA-256 %s)\n", i.path, (double)i.bytes / 1e6, i.source_format, i.source_sha256);
+        fprintf(out, "installed  %s (%.1f MB, from %s, SHA-256 %s)\n", i.path, (double)i.bytes / 1e6, i.source_format,
+                i.source_sha256);
     else
         fprintf(out, "installed  no; get it with: samplemind models pull %s\n", m->name);
     if (m->page)
@@ -185,9 +190,10 @@ static const sm_command cmd_info = {
     .summary = "say what a model or a weights file is",
     .operands = "NAME|FILE...",
     .least_operands = 1,
-    .examples = (const sm_example[]){ { "samplemind models info yamnet", "what it hears, its licence, whether it is here" },
-                                      { "samplemind models info -v model.onnx", "tensors, inputs and outputs of a file" },
-                                      { 0 } },
+    .examples =
+        (const sm_example[]){ { "samplemind models info yamnet", "what it hears, its licence, whether it is here" },
+                              { "samplemind models info -v model.onnx", "tensors, inputs and outputs of a file" },
+                              { 0 } },
     .run = models_info_run,
 };
 
@@ -246,8 +252,11 @@ static int pull_one(sm_cli *cli, const force_args *args, const char *name)
     if (err == 0)
         err = sm_progress_new(cli, name, 0, "B", &bar);
     if (err == 0) {
-        const sm_pull_options o = { .mirror = getenv("SAMPLEMIND_MIRROR"), .hf_token = getenv("HF_TOKEN"), .replace = args->force,
-                                    .progress = bar_moves, .user = bar };
+        const sm_pull_options o = { .mirror = getenv("SAMPLEMIND_MIRROR"),
+                                    .hf_token = getenv("HF_TOKEN"),
+                                    .replace = args->force,
+                                    .progress = bar_moves,
+                                    .user = bar };
         err = sm_models_pull(NULL, m, &o);
     }
     sm_progress_free(bar);
@@ -314,9 +323,9 @@ static int models_remove_run(sm_cli *cli, const void *args, char *const *operand
     return batch(cli, args, operands, n, remove_one);
 }
 
-static const sm_option import_options[] = {
-    { 'f', "force", SM_OPT_FLAG, offsetof(force_args, force), NULL, "also take another file than the one that was imported before", 0 }, { 0 }
-};
+static const sm_option import_options[] = { { 'f', "force", SM_OPT_FLAG, offsetof(force_args, force), NULL,
+                                              "also take another file than the one that was imported before", 0 },
+                                            { 0 } };
 static const sm_option pull_options[] = {
     { 'f', "force", SM_OPT_FLAG, offsetof(force_args, force), NULL, "get it again although it is installed", 0 }, { 0 }
 };
@@ -324,27 +333,36 @@ static const sm_option pull_options[] = {
 static const sm_command cmd_import = {
     .name = "import",
     .summary = "take official weights files that you have: recognise, convert, keep",
-    .description = "A file is recognised by its content: tflite, Keras HDF5, PyTorch, ONNX, frozen TensorFlow graph, TensorFlow.js\n"
-                   "model.json, safetensors, also packed by gzip or bzip2. An Essentia file's .json beside it is read for its classes.",
+    .description = "A file is recognised by its content: tflite, Keras HDF5, PyTorch, ONNX, frozen TensorFlow graph, "
+                   "TensorFlow.js\n"
+                   "model.json, safetensors, also packed by gzip or bzip2. An Essentia file's .json beside it is read "
+                   "for its classes.",
     .operands = "FILE...",
     .least_operands = 1,
     .options = import_options,
     .args_size = sizeof(force_args),
-    .examples = (const sm_example[]){ { "samplemind models import yamnet.tflite model-tiny.h5", "both, under their own names" }, { 0 } },
+    .examples =
+        (const sm_example[]){ { "samplemind models import yamnet.tflite model-tiny.h5", "both, under their own names" },
+                              { 0 } },
     .run = models_import_run,
 };
 static const sm_command cmd_pull = {
     .name = "pull",
     .summary = "download official weights, check them, install them",
-    .description = "Files come over HTTPS from their publishers and are checked against known hashes. A download that breaks off is gone on\n"
-                   "with the next time. SAMPLEMIND_MIRROR names a mirror's base URL (the file is then MIRROR/HOST/PATH); HF_TOKEN is sent\n"
-                   "to huggingface.co for gated files. Licences are the publishers' own; several do not allow commercial use.",
+    .description =
+        "Files come over HTTPS from their publishers and are checked against known hashes. A download that breaks off "
+        "is gone on\n"
+        "with the next time. SAMPLEMIND_MIRROR names a mirror's base URL (the file is then MIRROR/HOST/PATH); HF_TOKEN "
+        "is sent\n"
+        "to huggingface.co for gated files. Licences are the publishers' own; several do not allow commercial use.",
     .operands = "NAME...",
     .least_operands = 1,
     .options = pull_options,
     .args_size = sizeof(force_args),
     .common = SM_COMMON_PROGRESS,
-    .examples = (const sm_example[]){ { "samplemind models pull yamnet crepe-tiny", "two models that may be used for anything" }, { 0 } },
+    .examples =
+        (const sm_example[]){
+            { "samplemind models pull yamnet crepe-tiny", "two models that may be used for anything" }, { 0 } },
     .run = models_pull_run,
 };
 static const sm_command cmd_verify = {
@@ -376,7 +394,8 @@ static const sm_option run_options[] = {
     { 0, "config", SM_OPT_STRING, offsetof(run_args, config), "K=V,..", "sizes other than the official ones", 0 },
     { 0, "backend", SM_OPT_CHOICE, offsetof(run_args, backend), "onednn|ref", "who computes (default: onednn)", 0 },
     { 0, "taps", SM_OPT_FLAG, offsetof(run_args, taps), NULL, "write the traced layers too", 0 },
-    { 0, "emulate", SM_OPT_FLAG, offsetof(run_args, emulate), NULL, "also run a precision that this CPU only emulates", 0 },
+    { 0, "emulate", SM_OPT_FLAG, offsetof(run_args, emulate), NULL, "also run a precision that this CPU only emulates",
+      0 },
     { 0 }
 };
 
@@ -417,7 +436,8 @@ static int open_for_run(const char *name, const run_args *a, const sm_model **m,
         *w = NULL;
         err = sm_fail(SM_EUNSUPPORTED, "%s: of no known model, and without a graph of its own", file);
     } else if (err == SM_ENOTFOUND && *m && path) {
-        err = sm_fail(SM_EXIT_NO_MODEL, "%s: its weights are not installed; get them with: samplemind models pull %s", name, name);
+        err = sm_fail(SM_EXIT_NO_MODEL, "%s: its weights are not installed; get them with: samplemind models pull %s",
+                      name, name);
     } else if (err == 0 && found) {
         if (*m && *m != found)
             err = sm_fail(SM_EFORMAT, "%s: holds the model %s, not %s", file, found->name, name);
@@ -461,23 +481,29 @@ static int models_run_run(sm_cli *cli, const void *args, char *const *operands, 
 static const sm_command cmd_run = {
     .name = "run",
     .summary = "run the bare network on tensors, to compare it with the original",
-    .description = "IN.safetensors holds the network's inputs by name (\"in.NAME\"); the output file gets \"out.NAME\" and, with --taps, each\n"
-                   "traced layer under its own name. NAME may also be a file with a graph of its own (ONNX, frozen .pb, model.json).\n"
-                   "Made-up weights depend on nothing but their names, shapes and the seed, so that anyone can compare official sizes.",
+    .description = "IN.safetensors holds the network's inputs by name (\"in.NAME\"); the output file gets \"out.NAME\" "
+                   "and, with --taps, each\n"
+                   "traced layer under its own name. NAME may also be a file with a graph of its own (ONNX, frozen "
+                   ".pb, model.json).\n"
+                   "Made-up weights depend on nothing but their names, shapes and the seed, so that anyone can compare "
+                   "official sizes.",
     .operands = "NAME|FILE IN.safetensors",
     .least_operands = 2,
     .most_operands = 2,
     .options = run_options,
     .common = SM_COMMON_OUT | SM_COMMON_THREADS | SM_COMMON_DEVICE,
     .args_size = sizeof(run_args),
-    .examples = (const sm_example[]){
-        { "samplemind models run crepe-tiny --weights generated:3 --taps in.safetensors -o out.safetensors", "official size, made-up weights" },
-        { "samplemind models run model.onnx in.safetensors -o out.safetensors", "somebody else's network" },
-        { 0 } },
+    .examples =
+        (const sm_example[]){
+            { "samplemind models run crepe-tiny --weights generated:3 --taps in.safetensors -o out.safetensors",
+              "official size, made-up weights" },
+            { "samplemind models run model.onnx in.safetensors -o out.safetensors", "somebody else's network" },
+            { 0 } },
     .run = models_run_run,
 };
 
-static const sm_command *const models_commands[] = { &cmd_import, &cmd_info, &cmd_list, &cmd_pull, &cmd_remove, &cmd_run, &cmd_verify, NULL };
+static const sm_command *const models_commands[] = { &cmd_import, &cmd_info, &cmd_list,   &cmd_pull,
+                                                     &cmd_remove, &cmd_run,  &cmd_verify, NULL };
 
 const sm_command sm_cmd_models = {
     .name = "models",

@@ -14,22 +14,33 @@ typedef struct {
 } pitch_args;
 
 static const sm_option pitch_options[] = {
-    { 'c', "model-capacity", SM_OPT_CHOICE, offsetof(pitch_args, capacity), "tiny|small|medium|large|full", "CREPE's size (default: full)", 0 },
-    { 0, "model", SM_OPT_STRING, offsetof(pitch_args, model), "NAME|NAME=FILE|yin", "another model; yin needs no weights", 0 },
-    { 'V', "viterbi", SM_OPT_FLAG, offsetof(pitch_args, viterbi), NULL, "smooth the pitch curve (= --decoder viterbi)", 0 },
+    { 'c', "model-capacity", SM_OPT_CHOICE, offsetof(pitch_args, capacity), "tiny|small|medium|large|full",
+      "CREPE's size (default: full)", 0 },
+    { 0, "model", SM_OPT_STRING, offsetof(pitch_args, model), "NAME|NAME=FILE|yin",
+      "another model; yin needs no weights", 0 },
+    { 'V', "viterbi", SM_OPT_FLAG, offsetof(pitch_args, viterbi), NULL, "smooth the pitch curve (= --decoder viterbi)",
+      0 },
     { 0, "decoder", SM_OPT_CHOICE, offsetof(pitch_args, decoder), "crepe|viterbi|argmax|weighted|torchcrepe-viterbi",
       "from activation to pitch; the last three are torchcrepe's (default: crepe)", 0 },
-    { 's', "step-size", SM_OPT_INT, offsetof(pitch_args, step_ms), "1..1000", "milliseconds between frames (default: 10)", 0 },
-    { 'n', "no-centering", SM_OPT_FLAG, offsetof(pitch_args, no_centering), NULL, "do not centre the first frame on the first sample", 0 },
-    { 'a', "save-activation", SM_OPT_FLAG, offsetof(pitch_args, save_activation), NULL, "also write NAME.activation.npy, [frames, 360]", 0 },
-    { 'o', "output", SM_OPT_PATH, offsetof(pitch_args, output), "DIR", "folder of the files written (default: beside the input)", 0 },
-    { 0, "fmin", SM_OPT_NUMBER, offsetof(pitch_args, f_min), "1..", "lowest pitch in Hz, torchcrepe decoders and yin (default: 50)", 0 },
+    { 's', "step-size", SM_OPT_INT, offsetof(pitch_args, step_ms), "1..1000",
+      "milliseconds between frames (default: 10)", 0 },
+    { 'n', "no-centering", SM_OPT_FLAG, offsetof(pitch_args, no_centering), NULL,
+      "do not centre the first frame on the first sample", 0 },
+    { 'a', "save-activation", SM_OPT_FLAG, offsetof(pitch_args, save_activation), NULL,
+      "also write NAME.activation.npy, [frames, 360]", 0 },
+    { 'o', "output", SM_OPT_PATH, offsetof(pitch_args, output), "DIR",
+      "folder of the files written (default: beside the input)", 0 },
+    { 0, "fmin", SM_OPT_NUMBER, offsetof(pitch_args, f_min), "1..",
+      "lowest pitch in Hz, torchcrepe decoders and yin (default: 50)", 0 },
     { 0, "fmax", SM_OPT_NUMBER, offsetof(pitch_args, f_max), "1..", "highest pitch in Hz (default: 2006)", 0 },
-    { 0, "silence-db", SM_OPT_NUMBER, offsetof(pitch_args, silence_db), "-200..0", "confidence 0 below this level (default: off)", 0 },
+    { 0, "silence-db", SM_OPT_NUMBER, offsetof(pitch_args, silence_db), "-200..0",
+      "confidence 0 below this level (default: off)", 0 },
     { 0, "extra", SM_OPT_FLAG, offsetof(pitch_args, extra), NULL, "append the columns note_midi,voiced,rms_db", 0 },
     { 0, "midi", SM_OPT_FLAG, offsetof(pitch_args, midi), NULL, "also write the notes, NAME.mid", 0 },
-    { 0, "threshold", SM_OPT_NUMBER, offsetof(pitch_args, threshold), "0..1", "least confidence of a note or of `voiced` (default: 0.5)", 0 },
-    { 0, "json", SM_OPT_FLAG, offsetof(pitch_args, json), NULL, "write frames as JSON to standard output, no csv files", 0 },
+    { 0, "threshold", SM_OPT_NUMBER, offsetof(pitch_args, threshold), "0..1",
+      "least confidence of a note or of `voiced` (default: 0.5)", 0 },
+    { 0, "json", SM_OPT_FLAG, offsetof(pitch_args, json), NULL, "write frames as JSON to standard output, no csv files",
+      0 },
     { 0 }
 };
 
@@ -38,7 +49,8 @@ static const double quiet_db = -60;
 
 static bool voiced(const pitch_args *a, const sm_pitch_result *r, size_t i)
 {
-    return r->hz[i] > 0 && r->confidence[i] >= a->threshold && r->rms_db[i] > (a->silence_db < 0 ? a->silence_db : quiet_db);
+    return r->hz[i] > 0 && r->confidence[i] >= a->threshold &&
+           r->rms_db[i] > (a->silence_db < 0 ? a->silence_db : quiet_db);
 }
 
 /* "dir/kick.wav" -> DIR/kick + ending, or beside the input. */
@@ -62,7 +74,8 @@ static int write_csv(const pitch_args *a, const sm_pitch_result *r, const char *
         for (size_t i = 0; i < r->frames; i++) {
             fprintf(f, "%.3f,%.3f,%.6f", r->time_s[i], (double)r->hz[i], (double)r->confidence[i]);
             if (a->extra && r->hz[i] > 0)
-                fprintf(f, ",%.2f,%d,%.1f", 69 + 12 * log2((double)r->hz[i] / 440), voiced(a, r, i), (double)r->rms_db[i]);
+                fprintf(f, ",%.2f,%d,%.1f", 69 + 12 * log2((double)r->hz[i] / 440), voiced(a, r, i),
+                        (double)r->rms_db[i]);
             else if (a->extra)
                 fprintf(f, ",,0,%.1f", (double)r->rms_db[i]);
             fputc('\n', f);
@@ -84,7 +97,8 @@ static int write_npy(const pitch_args *a, const sm_pitch_result *r, const char *
         FILE *f = sm_outfile_stream(out);
         memset(header, ' ', sizeof header);
         memcpy(header, "\x93NUMPY\x01\x00\x76\x00", 10);
-        const int n = snprintf(header + 10, sizeof header - 10, "{'descr': '<f4', 'fortran_order': False, 'shape': (%zu, 360), }", r->frames);
+        const int n = snprintf(header + 10, sizeof header - 10,
+                               "{'descr': '<f4', 'fortran_order': False, 'shape': (%zu, 360), }", r->frames);
         header[10 + n] = ' ';
         header[sizeof header - 1] = '\n';
         fwrite(header, 1, sizeof header, f);
@@ -234,17 +248,20 @@ static int pitch_run(sm_cli *cli, const void *args, char *const *operands, size_
 const sm_command sm_cmd_pitch = {
     .name = "pitch",
     .summary = "track the pitch of monophonic sounds, frame by frame",
-    .description = "Writes NAME.f0.csv beside each input: time in seconds, frequency in Hz, confidence 0..1, every 10 ms. Options and files are\n"
+    .description = "Writes NAME.f0.csv beside each input: time in seconds, frequency in Hz, confidence 0..1, every 10 "
+                   "ms. Options and files are\n"
                    "those of crepe. Confidence in silence means nothing: see --silence-db.",
     .operands = "FILE|DIR|@LIST|-...",
     .least_operands = 1,
     .paths = true,
     .options = pitch_options,
     .common = SM_COMMON_THREADS | SM_COMMON_PROGRESS,
-    .examples = (const sm_example[]){ { "samplemind pitch vocal.wav -c tiny", "vocal.f0.csv, by the smallest CREPE" },
-                                      { "samplemind pitch lead.wav --viterbi --midi", "smoothed, and the notes as lead.mid" },
-                                      { "samplemind pitch bass.wav --model yin --json", "without a network, to standard output" },
-                                      { 0 } },
+    .examples =
+        (const sm_example[]){
+            { "samplemind pitch vocal.wav -c tiny", "vocal.f0.csv, by the smallest CREPE" },
+            { "samplemind pitch lead.wav --viterbi --midi", "smoothed, and the notes as lead.mid" },
+            { "samplemind pitch bass.wav --model yin --json", "without a network, to standard output" },
+            { 0 } },
     .args_size = sizeof(pitch_args),
     .defaults = &(const pitch_args){ .capacity = "full", .decoder = "crepe", .step_ms = 10, .threshold = 0.5 },
     .run = pitch_run,

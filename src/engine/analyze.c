@@ -31,8 +31,8 @@ typedef struct {
     sm_model_result *results;  /* [n_models] */
     sm_failure *failures;
     size_t n_failures, failure_capacity;
-    int *errors;               /* [n_models] of the parallel parts of the last block */
-    char **reasons;            /* [n_models] why, kept by the thread on which it happened */
+    int *errors;    /* [n_models] of the parallel parts of the last block */
+    char **reasons; /* [n_models] why, kept by the thread on which it happened */
 } job;
 
 /* ---- setting up ---- */
@@ -44,7 +44,8 @@ static int drop_model(job *j, size_t m, int err, const char *reason)
         return err;
     sm_stream_free(j->streams[m]);
     j->streams[m] = NULL;
-    return engine_failure_add(&j->failures, &j->n_failures, &j->failure_capacity, j->engine->models[m].model->name, reason);
+    return engine_failure_add(&j->failures, &j->n_failures, &j->failure_capacity, j->engine->models[m].model->name,
+                              reason);
 }
 
 static int open_audio(job *j)
@@ -52,8 +53,8 @@ static int open_audio(job *j)
     const engine_sound *s = j->sound;
     if (s->audio) {
         if (s->channels < 1 || s->channels > 8 || s->rate_hz < 8000 || s->rate_hz > 192000)
-            return sm_fail(SM_EUSAGE, "%s: %d channels at %d Hz; 1 to 8 channels at 8000 to 192000 Hz are expected", s->path,
-                           s->channels, s->rate_hz);
+            return sm_fail(SM_EUSAGE, "%s: %d channels at %d Hz; 1 to 8 channels at 8000 to 192000 Hz are expected",
+                           s->path, s->channels, s->rate_hz);
         j->info = (sm_audio_info){ .rate_hz = s->rate_hz, .channels = s->channels, .frames = (int64_t)s->frames };
         return 0;
     }
@@ -101,8 +102,8 @@ static int job_open(job *j, sm_engine *e, engine_sound *s, int slot)
     j->results = sm_alloc_zero(e->n_models, sizeof *j->results);
     j->errors = sm_alloc_zero(e->n_models, sizeof *j->errors);
     j->reasons = sm_alloc_zero(e->n_models, sizeof *j->reasons);
-    if (!j->block || !j->mono || !j->resamplers || !j->resampled || !j->mels || !j->rows || !j->streams || !j->results ||
-        !j->errors || !j->reasons)
+    if (!j->block || !j->mono || !j->resamplers || !j->resampled || !j->mels || !j->rows || !j->streams ||
+        !j->results || !j->errors || !j->reasons)
         return SM_ENOMEM;
     dsp_options o = dsp_options_all;
     o.bpm_min = e->options.bpm_min;
@@ -231,7 +232,8 @@ static int feed_model(void *user, size_t i, int worker)
     const size_t bands = (size_t)SM_MAX(sm_model_needs(m->handle)->bands, 1);
     sm_model_worker *w = NULL;
     int err = sm_stream_push(s, rows->data, rows->length / bands);
-    if (err == 0 && sm_stream_ready(s) >= (size_t)sm_model_batch(m->handle) && (err = model_worker(m, j->slot, &w)) == 0)
+    if (err == 0 && sm_stream_ready(s) >= (size_t)sm_model_batch(m->handle) &&
+        (err = model_worker(m, j->slot, &w)) == 0)
         err = sm_streams_run(w, &s, 1, false);
     if (err == 0 && j->last)
         err = sm_stream_end(s);
@@ -404,7 +406,9 @@ static int make_record(job *j)
     const sm_options *o = &e->options;
     const engine_sound *s = j->sound;
     sm_model_answer *answers = NULL;
-    sm_draft d = { .path = s->path, .info = j->info, .key_notation = o->key_notation, .top = o->top, .truncated = j->truncated };
+    sm_draft d = {
+        .path = s->path, .info = j->info, .key_notation = o->key_notation, .top = o->top, .truncated = j->truncated
+    };
     const dsp_evidence none = { .file_name = sm_path_name(s->path) };
     dsp_evidence evidence = none;
     int err = 0;

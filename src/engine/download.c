@@ -17,9 +17,9 @@ typedef struct {
     CURL *curl;
     FILE *part;
     const char *part_path;
-    int64_t had;        /* bytes that were there before this attempt */
-    int64_t limit;      /* more than so many bytes are too many */
-    bool started;       /* the first bytes of this attempt came */
+    int64_t had;   /* bytes that were there before this attempt */
+    int64_t limit; /* more than so many bytes are too many */
+    bool started;  /* the first bytes of this attempt came */
     bool too_large, disk_error, cancelled;
     double last_report_s;
     char range[32];
@@ -124,7 +124,8 @@ static int http_failure(const transfer *t, const char *url, long status)
     if (status == 404)
         return sm_fail(SM_ENOTFOUND, "%s: the server has no such file (404): %s", name, url);
     if (status == 401 || status == 403)
-        return sm_fail(SM_EUNSUPPORTED, "%s: the server wants a login (%ld); for gated files set HF_TOKEN: %s", name, status, url);
+        return sm_fail(SM_EUNSUPPORTED, "%s: the server wants a login (%ld); for gated files set HF_TOKEN: %s", name,
+                       status, url);
     return sm_fail(SM_EIO, "%s: the server answered %ld: %s", name, status, url);
 }
 
@@ -140,21 +141,22 @@ static int judge(const transfer *t, CURLcode code, const char *url, const char *
     if (t->cancelled)
         return sm_fail(SM_ECANCELLED, "%s: stopped; the next pull goes on where this one was", name);
     if (t->too_large)
-        return sm_fail(SM_EFORMAT, "%s: the server sends more than the %lld bytes that were expected: %s", name, (long long)t->limit,
-                       url);
+        return sm_fail(SM_EFORMAT, "%s: the server sends more than the %lld bytes that were expected: %s", name,
+                       (long long)t->limit, url);
     if (t->disk_error)
         return sm_fail(SM_EIO, "%s: %s", t->part_path, strerror(errno));
     if (code == CURLE_HTTP_RETURNED_ERROR) {
         *again = status >= 500 || status == 429 || status == 416;
         return http_failure(t, url, status);
     }
-    *again = code != CURLE_URL_MALFORMAT && code != CURLE_UNSUPPORTED_PROTOCOL && code != CURLE_PEER_FAILED_VERIFICATION;
+    *again =
+        code != CURLE_URL_MALFORMAT && code != CURLE_UNSUPPORTED_PROTOCOL && code != CURLE_PEER_FAILED_VERIFICATION;
     return sm_fail(SM_EIO, "%s: %s (%lld bytes came): %s", name, *error_text ? error_text : curl_easy_strerror(code),
                    (long long)t->had, url);
 }
 
-static int attempt(const sm_remote_file *remote, const char *url, const char *part_path, const sm_download_options *options,
-                   bool *again)
+static int attempt(const sm_remote_file *remote, const char *url, const char *part_path,
+                   const sm_download_options *options, bool *again)
 {
     char error_text[CURL_ERROR_SIZE] = "";
     transfer t = { .remote = remote, .options = options, .part_path = part_path };
@@ -216,23 +218,23 @@ int sm_remote_file_check(const sm_remote_file *remote, const char *path)
     if (stat(path, &s) < 0)
         return sm_fail(SM_EIO, "%s: %s", path, strerror(errno));
     if (remote->bytes > 0 && s.st_size != remote->bytes)
-        return sm_fail(SM_EFORMAT, "%s: %s has %lld bytes, the official file has %lld", remote->name, path, (long long)s.st_size,
-                       (long long)remote->bytes);
+        return sm_fail(SM_EFORMAT, "%s: %s has %lld bytes, the official file has %lld", remote->name, path,
+                       (long long)s.st_size, (long long)remote->bytes);
     if (remote->sha256) {
         const int err = sm_hash_file(SM_HASH_SHA256, path, hex);
         if (err < 0)
             return err;
         if (strcmp(hex, remote->sha256) != 0)
-            return sm_fail(SM_EFORMAT, "%s: %s has SHA-256 %.12s..., the official file has %.12s...", remote->name, path, hex,
-                           remote->sha256);
+            return sm_fail(SM_EFORMAT, "%s: %s has SHA-256 %.12s..., the official file has %.12s...", remote->name,
+                           path, hex, remote->sha256);
     }
     if (remote->git_sha1) {
         const int err = git_blob_sha1(path, hex);
         if (err < 0)
             return err;
         if (strcmp(hex, remote->git_sha1) != 0)
-            return sm_fail(SM_EFORMAT, "%s: %s is git blob %.12s..., the official file is %.12s...", remote->name, path, hex,
-                           remote->git_sha1);
+            return sm_fail(SM_EFORMAT, "%s: %s is git blob %.12s..., the official file is %.12s...", remote->name, path,
+                           hex, remote->git_sha1);
     }
     return 0;
 }
@@ -244,7 +246,8 @@ static void wait_s(double seconds)
 }
 
 /* All attempts, until the part is whole and right. A part of a wrong file is thrown away once and fetched anew. */
-static int fetch_part(const sm_remote_file *remote, const char *url, const char *part, const sm_download_options *options)
+static int fetch_part(const sm_remote_file *remote, const char *url, const char *part,
+                      const sm_download_options *options)
 {
     double wait = options->retry_wait_s > 0 ? options->retry_wait_s : 1;
     bool fresh = access(part, F_OK) != 0;

@@ -13,7 +13,7 @@ typedef struct {
 } sm_remote_file;
 
 typedef struct {
-    const char *mirror;   /* base URL; the file is then taken from MIRROR/HOST/PATH (http is allowed there); NULL: none */
+    const char *mirror; /* base URL; the file is then taken from MIRROR/HOST/PATH (http is allowed there); NULL: none */
     const char *hf_token; /* sent to huggingface.co only; NULL: none */
     double retry_wait_s;  /* before the first retry, doubled each time; 0: 1 s */
     sm_progress_fn progress;

@@ -29,8 +29,8 @@ static int one_of(const char *what, const char *value, const char *const *allowe
         if (!strcmp(value, allowed[i]))
             return 0;
     const char *near = sm_text_nearest(value, allowed, n);
-    return sm_fail(SM_EUSAGE, "%s \"%s\" is not known%s%s%s", what, value, near ? "; did you mean \"" : "", near ? near : "",
-                   near ? "\"?" : "");
+    return sm_fail(SM_EUSAGE, "%s \"%s\" is not known%s%s%s", what, value, near ? "; did you mean \"" : "",
+                   near ? near : "", near ? "\"?" : "");
 }
 
 static int check_options(const sm_options *o)
@@ -46,8 +46,8 @@ static int check_options(const sm_options *o)
     if (o->jobs < 0 || o->jobs > 1024)
         return sm_fail(SM_EUSAGE, "jobs is %d, expected 0 (one for each core) to 1024", o->jobs);
     if (!(o->max_seconds >= 0) || !(o->time_limit_s >= 0) || !(o->bpm_min >= 0) || !(o->bpm_max >= 0) || o->top < 0)
-        return sm_fail(SM_EUSAGE, "a limit is negative: max_seconds %g, time_limit_s %g, bpm %g to %g, top %d", o->max_seconds,
-                       o->time_limit_s, o->bpm_min, o->bpm_max, o->top);
+        return sm_fail(SM_EUSAGE, "a limit is negative: max_seconds %g, time_limit_s %g, bpm %g to %g, top %d",
+                       o->max_seconds, o->time_limit_s, o->bpm_min, o->bpm_max, o->top);
     if (o->bpm_min > 0 && o->bpm_max > 0 && o->bpm_max < 2 * o->bpm_min)
         return sm_fail(SM_EUSAGE, "bpm range %g to %g is less than an octave", o->bpm_min, o->bpm_max);
     return 0;
@@ -66,7 +66,8 @@ static int take_options(sm_engine *e, const sm_options *o)
     if (err < 0)
         return err;
     e->options = given;
-    const char **texts[] = { &e->options.home, &e->options.models, &e->options.precision, &e->options.backend, &e->options.key_notation };
+    const char **texts[] = { &e->options.home, &e->options.models, &e->options.precision, &e->options.backend,
+                             &e->options.key_notation };
     bool failed = false;
     for (size_t i = 0; i < SM_LENGTH(texts); i++)
         if (failed)
@@ -109,7 +110,8 @@ void sm_engine_close(sm_engine *e)
     engine_failures_free(e->missing, e->n_missing);
     sm_pool_free(e->pool);
     pthread_mutex_destroy(&e->progress_lock);
-    const char *const texts[] = { e->options.home, e->options.models, e->options.precision, e->options.backend, e->options.key_notation };
+    const char *const texts[] = { e->options.home, e->options.models, e->options.precision, e->options.backend,
+                                  e->options.key_notation };
     for (size_t i = 0; i < SM_LENGTH(texts); i++)
         sm_free((void *)(uintptr_t)texts[i]);
     sm_free(e);
@@ -201,10 +203,12 @@ int sm_analyze_file(sm_engine *e, const char *path, sm_record **out)
     return analyze_one(e, &s, out);
 }
 
-int sm_analyze_buffer(sm_engine *e, const float *interleaved, size_t frames, int rate_hz, int channels, const char *name,
-                      sm_record **out)
+int sm_analyze_buffer(sm_engine *e, const float *interleaved, size_t frames, int rate_hz, int channels,
+                      const char *name, sm_record **out)
 {
-    engine_sound s = { .path = name ? name : "", .audio = interleaved, .frames = frames, .rate_hz = rate_hz, .channels = channels };
+    engine_sound s = {
+        .path = name ? name : "", .audio = interleaved, .frames = frames, .rate_hz = rate_hz, .channels = channels
+    };
     return analyze_one(e, &s, out);
 }
 
@@ -282,7 +286,8 @@ static int analyze_group(void *user, size_t g, int worker)
     return err;
 }
 
-int sm_analyze_files(sm_engine *e, const char *const *paths, size_t n, sm_record_sink sink, void *user, size_t *n_failed)
+int sm_analyze_files(sm_engine *e, const char *const *paths, size_t n, sm_record_sink sink, void *user,
+                     size_t *n_failed)
 {
     many m = { .engine = e, .paths = paths, .n = n, .sink = sink, .user = user };
     int err = 0;

@@ -32,8 +32,8 @@ int sm_models_import(const char *home, const char *path, bool replace, const sm_
 /* Downloads the official file (and its .json), checks it, imports it. `token`: HF_TOKEN; mirror: SAMPLEMIND_MIRROR. */
 typedef struct {
     const char *mirror, *hf_token;
-    bool replace;             /* also when it is installed */
-    double retry_wait_s;      /* 0: default */
+    bool replace;        /* also when it is installed */
+    double retry_wait_s; /* 0: default */
     sm_progress_fn progress;
     void *user;
 } sm_pull_options;

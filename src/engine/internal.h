@@ -11,15 +11,15 @@
 /* An opened model. */
 typedef struct {
     const sm_model *model;
-    char *path;               /* its weights file */
-    char hash[17];            /* first 16 digits of the weights' hash, for analyzed_by */
+    char *path;    /* its weights file */
+    char hash[17]; /* first 16 digits of the weights' hash, for analyzed_by */
     sm_weights *weights;
     sm_card *card;
     sm_model_handle *handle;
     sm_model_worker **workers; /* [engine.jobs], made at first use by the thread that owns the slot */
-    int front;                /* index of its front end; -1: a head */
-    int backbone;             /* index of the model that feeds it; -1: none */
-    bool hidden;              /* opened only because a head needs it */
+    int front;                 /* index of its front end; -1: a head */
+    int backbone;              /* index of the model that feeds it; -1: none */
+    bool hidden;               /* opened only because a head needs it */
 } engine_model;
 
 /* The union of what the models hear: each rate and each front end is made once a file. */
@@ -28,15 +28,15 @@ typedef struct {
     sm_resample_kind kind;
 } engine_rate;
 typedef struct {
-    int rate;                 /* index into rates */
-    const char *name;         /* dsp_mel's; NULL: the samples themselves */
+    int rate;         /* index into rates */
+    const char *name; /* dsp_mel's; NULL: the samples themselves */
 } engine_front;
 
 struct sm_engine {
-    sm_options options;       /* strings owned */
+    sm_options options; /* strings owned */
     int jobs;
     sm_pool *pool;
-    engine_model *models;     /* backbones come before their heads */
+    engine_model *models; /* backbones come before their heads */
     size_t n_models;
     engine_rate *rates;
     size_t n_rates;
@@ -58,13 +58,13 @@ void engine_failures_free(sm_failure *list, size_t n);
 
 /* ---- analyze.c: the way of a few files through everything ---- */
 typedef struct {
-    const char *path;         /* of a file, or the name of a buffer */
-    const float *audio;       /* a buffer: interleaved; NULL: read the file */
+    const char *path;   /* of a file, or the name of a buffer */
+    const float *audio; /* a buffer: interleaved; NULL: read the file */
     size_t frames;
     int rate_hz, channels;
-    sm_record *record;        /* out: made also when the sound failed */
-    int err;                  /* out: 0 or why it failed */
-    double audio_s;           /* out: seconds of audio read */
+    sm_record *record; /* out: made also when the sound failed */
+    int err;           /* out: 0 or why it failed */
+    double audio_s;    /* out: seconds of audio read */
 } engine_sound;
 /* Analyses n sounds together, so that their patches share batches. slot: whose workers to use (0..jobs-1). inner: threads for one
  * sound's models side by side, or NULL. Fails only when nothing can go on (no memory, cancelled). */

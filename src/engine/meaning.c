@@ -65,10 +65,36 @@ int sm_meaning_instrument(const sm_model_answer *answers, size_t n, sm_verdict *
 /* MusiCNN's tags (Last.fm) that name a genre. */
 static bool is_genre_tag(const char *tag)
 {
-    static const char *const genres[] = { "rock", "pop", "alternative", "indie", "electronic", "dance", "alternative rock", "jazz",
-                                          "metal", "classic rock", "soul", "indie rock", "electronica", "folk", "chillout",
-                                          "punk", "blues", "hard rock", "ambient", "acoustic", "experimental", "Hip-Hop",
-                                          "country", "funk", "electro", "heavy metal", "Progressive rock", "rnb", "indie pop", "House" };
+    static const char *const genres[] = { "rock",
+                                          "pop",
+                                          "alternative",
+                                          "indie",
+                                          "electronic",
+                                          "dance",
+                                          "alternative rock",
+                                          "jazz",
+                                          "metal",
+                                          "classic rock",
+                                          "soul",
+                                          "indie rock",
+                                          "electronica",
+                                          "folk",
+                                          "chillout",
+                                          "punk",
+                                          "blues",
+                                          "hard rock",
+                                          "ambient",
+                                          "acoustic",
+                                          "experimental",
+                                          "Hip-Hop",
+                                          "country",
+                                          "funk",
+                                          "electro",
+                                          "heavy metal",
+                                          "Progressive rock",
+                                          "rnb",
+                                          "indie pop",
+                                          "House" };
     for (size_t i = 0; i < SM_LENGTH(genres); i++)
         if (!strcmp(tag, genres[i]))
             return true;
@@ -79,7 +105,8 @@ static int genre_from(const sm_model_answer *a, bool tags_only, sm_verdict *out)
 {
     size_t capacity = 0;
     for (size_t c = 0; c < a->classes->n && c < a->result->n_classes; c++)
-        if ((!tags_only || is_genre_tag(a->classes->names[c])) && add(out, &capacity, a->classes->names[c], a->result->mean[c]) < 0)
+        if ((!tags_only || is_genre_tag(a->classes->names[c])) &&
+            add(out, &capacity, a->classes->names[c], a->result->mean[c]) < 0)
             return SM_ENOMEM;
     return 0;
 }

@@ -5,13 +5,13 @@
 #include "engine/record.h"
 
 typedef struct {
-    const char *name;   /* best class; NULL: no model speaks of it */
-    double confidence;  /* its score, 0..1 */
-    size_t n;           /* all classes with a score, best first */
+    const char *name;  /* best class; NULL: no model speaks of it */
+    double confidence; /* its score, 0..1 */
+    size_t n;          /* all classes with a score, best first */
     struct {
         const char *name;
         double score;
-    } *scores;          /* owned */
+    } * scores; /* owned */
 } sm_verdict;
 
 /* Texts are borrowed from the models' class tables. 0 or SM_ENOMEM. */

@@ -48,7 +48,8 @@ int sm_notes_of_pitch(const sm_pitch_result *r, double threshold, sm_note **note
                 *notes = NULL;
                 return SM_ENOMEM;
             }
-            (*notes)[(*n)++] = (sm_note){ r->time_s[i], r->time_s[i] + (double)(end - i) * step, note, velocity_of((double)loudest) };
+            (*notes)[(*n)++] =
+                (sm_note){ r->time_s[i], r->time_s[i] + (double)(end - i) * step, note, velocity_of((double)loudest) };
         }
         i = end;
     }

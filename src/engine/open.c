@@ -106,9 +106,11 @@ static int open_model(sm_engine *e, const char *path, const sm_model *expected, 
     }
     const char *hash = sm_weights_meta(m.weights, "source_sha256");
     snprintf(m.hash, sizeof m.hash, "%s", hash ? hash : "");
-    const sm_model_options o = {
-        .backend = e->options.backend, .precision = precision_of(e->options.precision), .threads = 1, .variant = variant, .card = m.card
-    };
+    const sm_model_options o = { .backend = e->options.backend,
+                                 .precision = precision_of(e->options.precision),
+                                 .threads = 1,
+                                 .variant = variant,
+                                 .card = m.card };
     if ((err = sm_model_open(m.model, m.weights, &o, &m.handle)) < 0)
         goto out;
     const sm_needs *needs = sm_model_needs(m.handle);
@@ -116,8 +118,8 @@ static int open_model(sm_engine *e, const char *path, const sm_model *expected, 
         const sm_model *backbone = sm_model_find(needs->backbone);
         m.backbone = backbone ? find_open(e, backbone) : -1;
         if (m.backbone < 0) {
-            err = sm_fail(SM_ENOTFOUND, "it needs the model %s; get it with: samplemind models pull %s", needs->backbone,
-                          needs->backbone);
+            err = sm_fail(SM_ENOTFOUND, "it needs the model %s; get it with: samplemind models pull %s",
+                          needs->backbone, needs->backbone);
             goto out;
         }
     } else {
@@ -220,7 +222,8 @@ static int open_all_installed(sm_engine *e)
         if (!there || (alike && task_is_open(e, all[i]->task)))
             continue;
         const int err = open_installed(e, all[i], false);
-        if (err < 0 && engine_failure_add(&e->missing, &e->n_missing, &e->missing_capacity, all[i]->name, sm_last_error()) < 0)
+        if (err < 0 &&
+            engine_failure_add(&e->missing, &e->n_missing, &e->missing_capacity, all[i]->name, sm_last_error()) < 0)
             return SM_ENOMEM;
     }
     return 0;

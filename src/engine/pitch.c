@@ -10,7 +10,7 @@ struct sm_pitch_tracker {
     sm_pitch_options options; /* texts not kept */
     bool yin;
     sm_pitch_decoder decoder;
-    int hop;                  /* samples at 16 kHz */
+    int hop; /* samples at 16 kHz */
     sm_weights *weights;
     sm_card *card;
     sm_model_handle *handle;
@@ -42,8 +42,8 @@ static int check(const sm_pitch_options *o, sm_pitch_tracker *t)
         return sm_fail(SM_EUSAGE, "pitch range %g to %g Hz is empty", o->f_min, o->f_max);
     if (!sm_pitch_decoder_find(o->decoder ? o->decoder : "crepe", &t->decoder)) {
         const char *near = sm_text_nearest(o->decoder, decoders, SM_LENGTH(decoders));
-        return sm_fail(SM_EUSAGE, "there is no decoder \"%s\"%s%s%s", o->decoder, near ? "; did you mean \"" : "", near ? near : "",
-                       near ? "\"?" : "");
+        return sm_fail(SM_EUSAGE, "there is no decoder \"%s\"%s%s%s", o->decoder, near ? "; did you mean \"" : "",
+                       near ? near : "", near ? "\"?" : "");
     }
     t->hop = (int)(PITCH_RATE * step / 1000);
     return 0;
@@ -61,12 +61,15 @@ static int open_network(sm_pitch_tracker *t, const char *name)
         err = sm_fail(SM_EUSAGE, "the model %s does not track pitch; crepe-tiny to crepe-full do", m->name);
     if (err == 0 && !(path = file ? sm_strdup(file + 1) : sm_installed_path(t->options.home, m->name)))
         err = SM_ENOMEM;
-    if (err == 0 && (err = sm_model_open_file(path, &t->weights, &t->card, &found, variant)) < 0 && !file && err != SM_ENOMEM)
-        err = sm_fail(SM_ENOTFOUND, "%s: its weights are not installed; get them with: samplemind models pull %s", m->name, m->name);
+    if (err == 0 && (err = sm_model_open_file(path, &t->weights, &t->card, &found, variant)) < 0 && !file &&
+        err != SM_ENOMEM)
+        err = sm_fail(SM_ENOTFOUND, "%s: its weights are not installed; get them with: samplemind models pull %s",
+                      m->name, m->name);
     if (err == 0 && found != m)
         err = sm_fail(SM_EFORMAT, "%s: holds the model %s, expected %s", path, found->name, m->name);
     if (err == 0) {
-        const sm_model_options o = { .threads = t->options.threads > 0 ? t->options.threads : sm_cpu_count(), .variant = variant };
+        const sm_model_options o = { .threads = t->options.threads > 0 ? t->options.threads : sm_cpu_count(),
+                                     .variant = variant };
         err = sm_model_open(m, t->weights, &o, &t->handle);
     }
     if (err == 0)
@@ -146,7 +149,8 @@ static int feed(sm_pitch_tracker *t, const char *path, sm_stream *stream, sm_flo
         else if (last)
             err = sm_resampler_finish(resampler, all);
         else
-            sm_downmix(block, (size_t)n, info->channels, mono), err = sm_resampler_push(resampler, mono, (size_t)n, all);
+            sm_downmix(block, (size_t)n, info->channels, mono),
+                err = sm_resampler_push(resampler, mono, (size_t)n, all);
         if (err == 0 && stream && (err = sm_stream_push(stream, all->data + before, all->length - before)) == 0 &&
             sm_stream_ready(stream) >= (size_t)sm_model_batch(t->handle))
             err = sm_streams_run(t->worker, &stream, 1, false);
@@ -222,7 +226,8 @@ static int track_network(sm_pitch_tracker *t, const char *path, sm_floats *audio
 static int track_yin(sm_pitch_tracker *t, const char *path, sm_floats *audio, sm_pitch_result *r)
 {
     sm_floats hz = { 0 }, confidence = { 0 };
-    const double f_min = t->options.f_min > 0 ? t->options.f_min : 50, f_max = t->options.f_max > 0 ? t->options.f_max : 2006;
+    const double f_min = t->options.f_min > 0 ? t->options.f_min : 50,
+                 f_max = t->options.f_max > 0 ? t->options.f_max : 2006;
     int err = feed(t, path, NULL, audio);
     if (err == 0)
         err = dsp_yin_track(audio->data, audio->length, PITCH_RATE, f_min, f_max, t->hop, &hz, &confidence);

@@ -11,8 +11,8 @@ typedef struct {
 
 /* One model's answer in a record. */
 typedef struct {
-    const char *name;         /* as installed: "crepe-tiny" */
-    const char *weights;      /* hash of the weights file, for analyzed_by */
+    const char *name;    /* as installed: "crepe-tiny" */
+    const char *weights; /* hash of the weights file, for analyzed_by */
     const sm_model *model;
     const sm_classes *classes; /* or NULL */
     const sm_model_result *result;
@@ -25,8 +25,8 @@ typedef struct {
     const sm_audio_metadata *metadata; /* NULL for a buffer */
     const char *warning;               /* or NULL */
     bool truncated;
-    char audio_hash[65];               /* xxh128 of the decoded samples */
-    const dsp_result *dsp;             /* NULL: the sound could not be read */
+    char audio_hash[65];   /* xxh128 of the decoded samples */
+    const dsp_result *dsp; /* NULL: the sound could not be read */
     const char *key_notation;
     int top;
     const sm_model_answer *answers;

@@ -91,7 +91,8 @@ int sm_installed_read(const char *home, const sm_model *m, sm_installed *out)
         return SM_ENOMEM;
     int err = 0;
     if (stat(i.path, &s) < 0)
-        err = sm_fail(SM_ENOTFOUND, "%s: its weights are not installed; get them with: samplemind models pull %s", m->name, m->name);
+        err = sm_fail(SM_ENOTFOUND, "%s: its weights are not installed; get them with: samplemind models pull %s",
+                      m->name, m->name);
     else
         err = sm_weights_open(i.path, &w);
     if (err == 0) {
@@ -114,11 +115,14 @@ int sm_models_verify(const char *home, const sm_model *m)
     char *path = sm_installed_path(home, m->name);
     int err = path ? 0 : SM_ENOMEM;
     if (err == 0 && access(path, F_OK) != 0)
-        err = sm_fail(SM_ENOTFOUND, "%s: its weights are not installed; get them with: samplemind models pull %s", m->name, m->name);
+        err = sm_fail(SM_ENOTFOUND, "%s: its weights are not installed; get them with: samplemind models pull %s",
+                      m->name, m->name);
     if (err == 0)
         err = pin_read(home, m, source, pinned);
     if (err == 0 && (err = sm_hash_file(SM_HASH_SHA256, path, now)) == 0 && strcmp(pinned, now) != 0)
-        err = sm_fail(SM_EFORMAT, "%s: %s has changed since it was imported (SHA-256 %.12s..., was %.12s...); get it again with: samplemind models pull --force %s",
+        err = sm_fail(SM_EFORMAT,
+                      "%s: %s has changed since it was imported (SHA-256 %.12s..., was %.12s...); get it again with: "
+                      "samplemind models pull --force %s",
                       m->name, path, now, pinned, m->name);
     sm_free(path);
     return err;
@@ -129,7 +133,8 @@ int sm_models_remove(const char *home, const sm_model *m)
     char *path = sm_installed_path(home, m->name), *pin = home_path(home, "models", m->name, ".pin");
     int err = path && pin ? 0 : SM_ENOMEM;
     if (err == 0 && unlink(path) < 0)
-        err = errno == ENOENT ? sm_fail(SM_ENOTFOUND, "%s: is not installed", m->name) : sm_fail(SM_EIO, "%s: %s", path, strerror(errno));
+        err = errno == ENOENT ? sm_fail(SM_ENOTFOUND, "%s: is not installed", m->name)
+                              : sm_fail(SM_EIO, "%s: %s", path, strerror(errno));
     if (err == 0)
         unlink(pin);
     sm_free(path);
@@ -147,8 +152,10 @@ static int check_pin(const char *home, const sm_model *m, const char *source, bo
     int err = path ? 0 : SM_ENOMEM;
     if (err == 0 && !replace && access(path, F_OK) == 0 && (err = pin_read(home, m, pinned, file)) == 0 &&
         strcmp(pinned, source) != 0)
-        err = sm_fail(SM_EFORMAT, "%s: another file (SHA-256 %.12s...) than the one that was imported before (%.12s...); --force takes it",
-                      m->name, source, pinned);
+        err = sm_fail(
+            SM_EFORMAT,
+            "%s: another file (SHA-256 %.12s...) than the one that was imported before (%.12s...); --force takes it",
+            m->name, source, pinned);
     sm_free(path);
     return err;
 }
@@ -183,8 +190,8 @@ int sm_models_import(const char *home, const char *path, bool replace, const sm_
 
 /* ---- pull ---- */
 
-static int fetch(const char *home, const sm_model *m, const char *url, int64_t bytes, const char *sha256, const char *file_name,
-                 const sm_download_options *d, char **path)
+static int fetch(const char *home, const sm_model *m, const char *url, int64_t bytes, const char *sha256,
+                 const char *file_name, const sm_download_options *d, char **path)
 {
     const sm_remote_file remote = { .name = m->name, .url = url, .bytes = bytes, .sha256 = sha256 };
     *path = home_path(home, "downloads", file_name, "");
@@ -205,7 +212,8 @@ int sm_models_pull(const char *home, const sm_model *m, const sm_pull_options *o
     char *installed = NULL, *folder = NULL, *weights = NULL, *card = NULL, *json = NULL;
     int err = 0;
     if (m->n_sources == 0)
-        return sm_fail(SM_EUNSUPPORTED, "%s: has no official download; import a file with: samplemind models import FILE", m->name);
+        return sm_fail(SM_EUNSUPPORTED,
+                       "%s: has no official download; import a file with: samplemind models import FILE", m->name);
     const sm_model_source_file *source = &m->sources[0];
     const char *file_name = sm_path_name(source->url);
     installed = sm_installed_path(home, m->name);

@@ -8,8 +8,9 @@
 enum { WALK_DEPTH = 64 };
 
 /* Endings that a folder is searched for. A file that is named directly is always tried: content decides, not the name. */
-static const char *const endings[] = { ".wav", ".wave", ".w64",  ".rf64", ".bwf", ".aif", ".aiff", ".aifc", ".caf", ".flac",
-                                       ".mp3", ".ogg",  ".oga",  ".opus", ".m4a", ".mp4", ".aac",  ".alac", ".au",  ".snd" };
+static const char *const endings[] = { ".wav",  ".wave", ".w64",  ".rf64", ".bwf", ".aif", ".aiff",
+                                       ".aifc", ".caf",  ".flac", ".mp3",  ".ogg", ".oga", ".opus",
+                                       ".m4a",  ".mp4",  ".aac",  ".alac", ".au",  ".snd" };
 
 static bool is_sound_name(const char *name)
 {

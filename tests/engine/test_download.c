@@ -123,7 +123,8 @@ static void a_server_without_ranges_starts_over(void **state)
 static void a_server_that_promises_more_than_it_sends_is_not_believed(void **state)
 {
     fixture *f = *state;
-    f->file.lie = 1000; /* the connection ends before the promised length: all the bytes are there, so the next try is content */
+    f->file.lie =
+        1000; /* the connection ends before the promised length: all the bytes are there, so the next try is content */
     test_ok(sm_download(&f->remote, f->place.path, &f->options));
     expect_whole(f);
     f->remote.bytes = 0; /* not known beforehand: then it can only be called broken off */
@@ -147,7 +148,8 @@ static void fewer_bytes_than_expected_are_refused(void **state)
     fixture *f = *state;
     f->remote.bytes = SIZE + 100;
     f->remote.sha256 = NULL;
-    test_fails(sm_download(&f->remote, f->place.path, &f->options), SM_EFORMAT, "has 300000 bytes, the official file has 300100");
+    test_fails(sm_download(&f->remote, f->place.path, &f->options), SM_EFORMAT,
+               "has 300000 bytes, the official file has 300100");
     expect_nothing(f);
 }
 
@@ -210,7 +212,8 @@ static void a_login_is_asked_for_by_its_name(void **state)
     f->file.wants_token = true;
     test_fails(sm_download(&f->remote, f->place.path, &f->options), SM_EUNSUPPORTED, "HF_TOKEN");
     f->options.hf_token = "secret";
-    test_fails(sm_download(&f->remote, f->place.path, &f->options), SM_EUNSUPPORTED, "HF_TOKEN"); /* not for that host */
+    test_fails(sm_download(&f->remote, f->place.path, &f->options), SM_EUNSUPPORTED,
+               "HF_TOKEN"); /* not for that host */
 }
 
 static void the_token_goes_to_hugging_face(void **state)

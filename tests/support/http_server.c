@@ -32,8 +32,8 @@ static void send_all(int to, const void *data, size_t n)
 static void send_head(int to, int status, int64_t length, const char *more)
 {
     char head[512];
-    const int n = snprintf(head, sizeof head, "HTTP/1.1 %d X\r\nContent-Length: %lld\r\nConnection: close\r\n%s\r\n", status,
-                           (long long)length, more);
+    const int n = snprintf(head, sizeof head, "HTTP/1.1 %d X\r\nContent-Length: %lld\r\nConnection: close\r\n%s\r\n",
+                           status, (long long)length, more);
     send_all(to, head, (size_t)n);
 }
 
