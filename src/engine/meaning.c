@@ -28,11 +28,17 @@ static int by_score(const void *a, const void *b)
     return strcmp(x->name, y->name);
 }
 
-static void decide(sm_verdict *v)
+/* Below these the best class is no answer: the scores are still listed. A mood head is a coin at .5; the scores of YAMNet and of
+ * the genre networks are independent sigmoids that are small everywhere when nothing fits. */
+static const double least_instrument = 0.1, least_genre = 0.1, least_mood = 0.5;
+
+static void decide(sm_verdict *v, double least)
 {
     if (v->n == 0)
         return;
     qsort(v->scores, v->n, sizeof *v->scores, by_score);
+    if (v->scores[0].score < least)
+        return;
     v->name = v->scores[0].name;
     v->confidence = v->scores[0].score;
 }
@@ -58,7 +64,7 @@ int sm_meaning_instrument(const sm_model_answer *answers, size_t n, sm_verdict *
                 return SM_ENOMEM;
             }
     }
-    decide(out);
+    decide(out, least_instrument);
     return 0;
 }
 
@@ -126,7 +132,7 @@ int sm_meaning_genre(const sm_model_answer *answers, size_t n, sm_verdict *out)
                 sm_verdict_free(out);
                 return SM_ENOMEM;
             }
-    decide(out);
+    decide(out, least_genre);
     return 0;
 }
 
@@ -150,6 +156,6 @@ int sm_meaning_mood(const sm_model_answer *answers, size_t n, sm_verdict *out)
                 return SM_ENOMEM;
             }
     }
-    decide(out);
+    decide(out, least_mood);
     return 0;
 }

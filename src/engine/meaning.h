@@ -5,7 +5,7 @@
 #include "engine/record.h"
 
 typedef struct {
-    const char *name;  /* best class; NULL: no model speaks of it */
+    const char *name;  /* best class; NULL: no model speaks of it, or none is sure enough */
     double confidence; /* its score, 0..1 */
     size_t n;          /* all classes with a score, best first */
     struct {

@@ -287,8 +287,11 @@ static int copy_failures(sm_record *r, const sm_draft *d)
     return r->failures ? 0 : SM_ENOMEM;
 }
 
+/* Silence has no instrument, whatever the networks make of it. */
 static int judge(const sm_draft *d, verdicts *v)
 {
+    if (d->dsp && d->dsp->timbre.kind == DSP_KIND_SILENCE)
+        return 0;
     int err = sm_meaning_instrument(d->answers, d->n_answers, &v->instrument);
     if (err == 0)
         err = sm_meaning_genre(d->answers, d->n_answers, &v->genre);
