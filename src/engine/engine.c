@@ -235,8 +235,8 @@ static int plan_groups(many *m)
     m->groups = sm_alloc(m->n + 1, sizeof *m->groups);
     if (!m->groups)
         return SM_ENOMEM;
-    /* no more in a group than lets every thread have some */
-    const size_t most = SM_CLAMP(m->n / (size_t)(2 * m->engine->jobs), 1, GROUP_FILES);
+    /* by the number of files only, so that the answers do not depend on the number of threads */
+    const size_t most = SM_CLAMP(m->n / 8, 1, GROUP_FILES);
     for (size_t i = 0; i < m->n; i++) {
         struct stat s;
         const int64_t size = stat(m->paths[i], &s) == 0 ? s.st_size : 0;
