@@ -264,15 +264,17 @@ static int run_batch(sm_model_worker *w, sm_stream *const *whose, size_t count, 
     return err;
 }
 
-/* The largest batch that `ready` patches fill; with `all` and a fixed batch, one that they fill in part. */
+/* The largest batch that `ready` patches fill; with `all` and a fixed batch, one that they fill in part. Only every second power of
+ * two is used (and the largest batch): a plan that is compiled for three patches costs more than running them one by one. */
 static int choose_step(const sm_model_handle *h, size_t ready, bool all)
 {
-    int step = handle_top_step(h);
+    const int top = handle_top_step(h);
+    int step = top;
     if (h->fixed_batch)
         return ready >= (size_t)h->fixed_batch || (all && ready > 0) ? 0 : -1;
-    if (ready >= (size_t)1 << step)
-        return step;
-    while (step >= 0 && (size_t)1 << step > ready)
+    if (ready >= (size_t)1 << top)
+        return top;
+    while (step >= 0 && ((size_t)1 << step > ready || step % 2))
         step--;
     return all ? step : -1;
 }
