@@ -23,6 +23,8 @@ static int onnx_pads(importer *m, const nn_shape *x, const int *kernel, const in
         copy_pair(pads + axes, axes, after);
     } else if (!strcmp(mode, "SAME_LOWER")) {
         for (int k = 0; k < axes; k++) {
+            if (stride[k] < 1)
+                return imp_fail(m, "a stride of %d", stride[k]);
             const int64_t size = x->dim[2 + k], out = (size + stride[k] - 1) / stride[k];
             const int64_t total = SM_MAX((out - 1) * stride[k] + (kernel[k] - 1) * dilation[k] + 1 - size, 0);
             before[k] = (int)(total - total / 2);
@@ -64,7 +66,8 @@ int imp_conv_onnx(importer *m, const imp_op *op)
     if ((err = conv_operands(m, &x, &w, &axes, kernel)) < 0)
         return err;
     onnx_steps(m, axes, a.stride, a.dilation);
-    onnx_pads(m, &x->shape, kernel, a.stride, a.dilation, axes, a.pad_before, a.pad_after, &a.same_tf);
+    if ((err = onnx_pads(m, &x->shape, kernel, a.stride, a.dilation, axes, a.pad_before, a.pad_after, &a.same_tf)) < 0)
+        return err;
     return imp_given(m,
                      imp_give(m, 0, nn_conv(m->g, imp_node(m, x), imp_node(m, w), b ? imp_node(m, b) : NN_NONE, &a)));
 }
@@ -82,7 +85,8 @@ int imp_conv_transpose(importer *m, const imp_op *op)
     if (imp_attr_ints(m, "output_shape", extra, 4) || strcmp(imp_attr_text(m, "auto_pad", "NOTSET"), "NOTSET"))
         return imp_fail(m, "with a given output shape or automatic padding");
     onnx_steps(m, axes, a.stride, a.dilation);
-    onnx_pads(m, &x->shape, kernel, a.stride, a.dilation, axes, a.pad_before, a.pad_after, &same);
+    if ((err = onnx_pads(m, &x->shape, kernel, a.stride, a.dilation, axes, a.pad_before, a.pad_after, &same)) < 0)
+        return err;
     copy_pair(extra, imp_attr_ints(m, "output_padding", extra, 4), a.output_pad);
     return imp_given(
         m, imp_give(m, 0, nn_conv_transpose(m->g, imp_node(m, x), imp_node(m, w), b ? imp_node(m, b) : NN_NONE, &a)));
@@ -327,7 +331,8 @@ int imp_pool_onnx(importer *m, const imp_op *op)
     onnx_steps(m, axes, a.stride, dilation);
     if (dilation[0] != 1 || dilation[1] != 1)
         return imp_fail(m, "with dilation");
-    onnx_pads(m, &x->shape, a.kernel, a.stride, dilation, axes, a.pad_before, a.pad_after, &a.same_tf);
+    if ((err = onnx_pads(m, &x->shape, a.kernel, a.stride, dilation, axes, a.pad_before, a.pad_after, &a.same_tf)) < 0)
+        return err;
     return imp_given(m, imp_give(m, 0, (op->kind ? nn_avg_pool : nn_max_pool)(m->g, imp_node(m, x), &a)));
 }
 

@@ -153,7 +153,10 @@ int imp_range(importer *m, const imp_op *op)
         if (!(x[i] = imp_numbers(m, v[i])))
             return imp_fail(m, "bounds must be known before running");
     }
-    n = (int64_t)SM_CLAMP(ceil((x[1][0] - x[0][0]) / x[2][0]), 0, 1 << 22);
+    const double steps = ceil((x[1][0] - x[0][0]) / x[2][0]);
+    if (!(steps >= 0 && steps <= 1 << 22))
+        return imp_fail(m, "of %g numbers", steps);
+    n = (int64_t)steps;
     if (!(out = imp_room(m, n)))
         return SM_ENOMEM;
     for (int64_t i = 0; i < n; i++)

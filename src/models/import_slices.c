@@ -138,6 +138,7 @@ static void whole(const imp_value *v, cut *c)
 static cut clipped(int64_t begin, int64_t end, int64_t step, int64_t size)
 {
     const int64_t low = step > 0 ? 0 : -1, high = step > 0 ? size : size - 1;
+    step = SM_CLAMP(step, -(INT64_C(1) << 40), INT64_C(1) << 40);
     begin = SM_CLAMP(begin < 0 ? begin + size : begin, low, high);
     end = SM_CLAMP(end < 0 && end > -size - 1 ? end + size : end, low, high);
     const int64_t count = step > 0 ? (end - begin + step - 1) / step : (begin - end - step - 1) / -step;
@@ -149,22 +150,26 @@ int imp_slice(importer *m, const imp_op *op)
     int64_t begin[NN_MAX_RANK], end[NN_MAX_RANK], axes[NN_MAX_RANK], step[NN_MAX_RANK];
     cut c[NN_MAX_RANK];
     imp_value *v;
-    int n, n_axes, n_steps = 0, err;
+    int n, n_ends, n_axes, n_steps = 0, err;
     (void)op;
     if ((err = imp_need(m, 0, &v)) < 0)
         return err;
     if (imp_in(m, 1)) {
-        if ((n = imp_ints(m, 1, begin, NN_MAX_RANK)) < 0 || (err = imp_ints(m, 2, end, NN_MAX_RANK)) < 0)
-            return SM_MIN(n, err);
+        if ((n = imp_ints(m, 1, begin, NN_MAX_RANK)) < 0)
+            return n;
+        if ((n_ends = imp_ints(m, 2, end, NN_MAX_RANK)) < 0)
+            return n_ends;
         n_axes = imp_in(m, 3) ? imp_ints(m, 3, axes, NN_MAX_RANK) : 0;
         n_steps = imp_in(m, 4) ? imp_ints(m, 4, step, NN_MAX_RANK) : 0;
         if (n_axes < 0 || n_steps < 0)
             return SM_MIN(n_axes, n_steps);
     } else {
         n = imp_attr_ints(m, "starts", begin, NN_MAX_RANK);
-        imp_attr_ints(m, "ends", end, NN_MAX_RANK);
+        n_ends = imp_attr_ints(m, "ends", end, NN_MAX_RANK);
         n_axes = imp_attr_ints(m, "axes", axes, NN_MAX_RANK);
     }
+    if (n_ends != n || (n_axes && n_axes != n) || (n_steps && n_steps != n))
+        return imp_fail(m, "%d starts, %d ends, %d axes, %d steps", n, n_ends, n_axes, n_steps);
     whole(v, c);
     for (int i = 0; i < n; i++) {
         int axis;
@@ -184,15 +189,15 @@ int imp_strided_slice(importer *m, const imp_op *op)
     int64_t begin[NN_MAX_RANK], end[NN_MAX_RANK], step[NN_MAX_RANK];
     cut c[NN_MAX_RANK];
     imp_value *v;
-    int n, err;
+    int n, n_end, n_step, err;
     (void)op;
     if (imp_attr_int(m, "ellipsis_mask", 0) || imp_attr_int(m, "new_axis_mask", 0))
         return imp_fail(m, "with an ellipsis or new axes");
     if ((err = imp_need(m, 0, &v)) < 0 || (err = n = imp_ints(m, 1, begin, NN_MAX_RANK)) < 0 ||
-        (err = imp_ints(m, 2, end, NN_MAX_RANK)) < 0 || (err = imp_ints(m, 3, step, NN_MAX_RANK)) < 0)
+        (err = n_end = imp_ints(m, 2, end, NN_MAX_RANK)) < 0 || (err = n_step = imp_ints(m, 3, step, NN_MAX_RANK)) < 0)
         return err;
-    if (n > v->shape.rank)
-        return imp_fail(m, "%d axes of a tensor of rank %d", n, v->shape.rank);
+    if (n > v->shape.rank || n_end != n || n_step != n)
+        return imp_fail(m, "%d, %d and %d numbers for a tensor of rank %d", n, n_end, n_step, v->shape.rank);
     whole(v, c);
     for (int k = 0; k < n; k++) {
         const int64_t size = v->shape.dim[k];
@@ -216,14 +221,17 @@ int imp_slice_tf(importer *m, const imp_op *op)
     int64_t begin[NN_MAX_RANK], size[NN_MAX_RANK];
     cut c[NN_MAX_RANK];
     imp_value *v;
-    int err;
+    int n, n_size, err;
     (void)op;
-    if ((err = imp_need(m, 0, &v)) < 0 || (err = imp_ints(m, 1, begin, NN_MAX_RANK)) < 0 ||
-        (err = imp_ints(m, 2, size, NN_MAX_RANK)) < 0)
+    if ((err = imp_need(m, 0, &v)) < 0 || (err = n = imp_ints(m, 1, begin, NN_MAX_RANK)) < 0 ||
+        (err = n_size = imp_ints(m, 2, size, NN_MAX_RANK)) < 0)
         return err;
-    whole(v, c);
-    for (int k = 0; k < v->shape.rank && k < err; k++)
-        c[k] = clipped(begin[k], size[k] < 0 ? v->shape.dim[k] : begin[k] + size[k], 1, v->shape.dim[k]);
+    if (n != v->shape.rank || n_size != n)
+        return imp_fail(m, "%d and %d numbers for a tensor of rank %d", n, n_size, v->shape.rank);
+    for (int k = 0; k < n; k++) {
+        const int64_t from = SM_CLAMP(begin[k], 0, v->shape.dim[k]), left = v->shape.dim[k] - from;
+        c[k] = (cut){ from, 1, size[k] < 0 ? left : SM_MIN(size[k], left) };
+    }
     return cut_value(m, 0, v, c, 0);
 }
 
@@ -297,9 +305,10 @@ int imp_gather(importer *m, const imp_op *op)
     nn_shape one[JOIN_LIMIT];
     nn_id ids[JOIN_LIMIT], base = x ? NN_NONE : imp_node(m, v);
     for (int64_t k = 0; k < n; k++) {
-        const int64_t at = (int64_t)i[k] < 0 ? (int64_t)i[k] + size : (int64_t)i[k];
-        if (at < 0 || at >= size)
-            return imp_fail(m, "index %lld of %lld", (long long)i[k], (long long)size);
+        const double index_k = i[k] < 0 ? i[k] + (double)size : i[k];
+        const int64_t at = index_k >= 0 && index_k < (double)size ? (int64_t)index_k : -1;
+        if (at < 0)
+            return imp_fail(m, "index %g of %lld", i[k], (long long)size);
         one[k] = v->shape;
         one[k].dim[axis] = 1;
         parts[k] = x ? imp_slice_numbers(m, x, &v->shape, axis, at, 1, 1) : NULL;

@@ -5,7 +5,7 @@
 
 double *imp_room(importer *m, int64_t n)
 {
-    return n < 0 || n > (1 << 24) ? NULL : sm_arena_zero(m->arena, (size_t)SM_MAX(n, 1), sizeof(double));
+    return n < 0 || n > (1 << 22) ? NULL : sm_arena_zero(m->arena, (size_t)SM_MAX(n, 1), sizeof(double));
 }
 
 int imp_broadcast(importer *m, const nn_shape *a, const nn_shape *b, nn_shape *out)
