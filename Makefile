@@ -96,8 +96,12 @@ demo: ## install what is missing, build, analyse the sounds in examples/
 	@$(MAKE) --no-print-directory all
 	./samplemind analyze examples
 
-bench: all ## time models and front ends
+bench: all $(BUILD)/bench/nn_layers ## time models and front ends; bare networks by step
 	./samplemind bench
+	$(BUILD)/bench/nn_layers --steps
+
+$(BUILD)/bench/%: $(BUILD)/bench/%.o $(LIBRARY)
+	$(call say,LD,$@)$(CC) $(SAN_FLAGS) $(LDFLAGS) $^ -o $@ $(LDLIBS)
 
 # scores and measurements that are not part of the program: make build/gcc/bench/score_loops
 $(BUILD)/bench/%: $(BUILD)/bench/%.o $(LIBRARY)

@@ -45,7 +45,8 @@ typedef struct {
 
 static double choice_cost(const nn_conv_shape *s, int lanes, const fft_choice *c)
 {
-    const double rows = (double)s->batch * c->tiles, groups = (s->channels + lanes - 1) / lanes;
+    const double rows = (double)SM_MAX(s->batch, NN_TYPICAL_BATCH) * c->tiles,
+                 groups = (s->channels + lanes - 1) / lanes;
     const double columns = (s->filters + lanes - 1) / lanes;
     const double transforms = rows / 2 * (groups + columns) * (nn_fft_cost(c->n) + 8.0 * c->n);
     const double products = (1.5 * c->n - 1) * columns * s->channels;

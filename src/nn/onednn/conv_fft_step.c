@@ -53,8 +53,11 @@ static bool set_fold(nn_conv_shape *s, int fold, int axis, int transformed)
 
 /* The cheapest way, in vector operations. A direct convolution runs at about one multiply-add a cycle, twice as many in bf16; one
  * with a single input channel at about two thirds of that. */
-static choice choose(const nn_conv_shape *s, int fold, int axis, bool bf16)
+static choice choose(const nn_conv_shape *asked, int fold, int axis, bool bf16)
 {
+    nn_conv_shape typical = *asked;
+    const nn_conv_shape *s = &typical;
+    typical.batch = SM_MAX(asked->batch, NN_TYPICAL_BATCH);
     const int lanes = nn_lanes_best()->lanes;
     const double macs =
         (double)s->batch * s->out[0] * s->out[1] * s->kernel[0] * s->kernel[1] * s->channels * s->filters;
@@ -79,6 +82,7 @@ static choice choose(const nn_conv_shape *s, int fold, int axis, bool bf16)
         if (cost >= 0 && cost < least)
             best = (choice){ WAY_MANY, 0, t };
     }
+    best.shape.batch = asked->batch;
     return best;
 }
 

@@ -4,6 +4,9 @@
 
 #include "nn/onednn/lanes.h"
 
+/* Ways are chosen as if a batch had at least so many items, so that plans of all batch sizes share one form of the weights. */
+enum { NN_TYPICAL_BATCH = 16 };
+
 typedef struct {
     int batch, channels, filters;
     int in[2], out[2], kernel[2], stride[2], pad[2]; /* pad: before */
