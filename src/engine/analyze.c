@@ -64,12 +64,41 @@ static int open_audio(job *j)
     return err;
 }
 
+static engine_spare *spare_of(const job *j, size_t rate)
+{
+    return &j->engine->spares[(size_t)j->slot * j->engine->n_rates + rate];
+}
+
+static int take_resampler(job *j, size_t rate)
+{
+    engine_spare *spare = spare_of(j, rate);
+    const engine_rate *to = &j->engine->rates[rate];
+    if (spare->from_hz != j->info.rate_hz)
+        return sm_resampler_new(to->kind, j->info.rate_hz, to->rate_hz, 1, &j->resamplers[rate]);
+    j->resamplers[rate] = spare->resampler;
+    *spare = (engine_spare){ 0 };
+    return 0;
+}
+
+/* The sound is read: the next one of this thread may have the resamplers. */
+static void leave_resamplers(job *j)
+{
+    for (size_t r = 0; r < j->engine->n_rates; r++) {
+        engine_spare *spare = spare_of(j, r);
+        if (sm_resampler_reset(j->resamplers[r]) < 0)
+            continue; /* no spare then: job_close frees it */
+        sm_resampler_free(spare->resampler);
+        *spare = (engine_spare){ j->info.rate_hz, j->resamplers[r] };
+        j->resamplers[r] = NULL;
+    }
+}
+
 static int open_streams(job *j)
 {
     const sm_engine *e = j->engine;
     int err = 0;
     for (size_t r = 0; r < e->n_rates && err == 0; r++)
-        err = sm_resampler_new(e->rates[r].kind, j->info.rate_hz, e->rates[r].rate_hz, 1, &j->resamplers[r]);
+        err = take_resampler(j, r);
     for (size_t f = 0; f < e->n_fronts && err == 0; f++)
         if (e->fronts[f].name)
             err = dsp_mel_new(dsp_mel_find(e->fronts[f].name), &j->mels[f]);
@@ -286,6 +315,8 @@ static int feed_sound(job *j, sm_pool *inner)
     while (err == 0 && !j->last)
         if ((err = read_block(j)) == 0 && (err = feed_block(j, inner)) == 0)
             err = engine_progress(j->engine, j->sound->path, 0, (double)j->n / j->info.rate_hz);
+    if (err == 0)
+        leave_resamplers(j);
     return err;
 }
 

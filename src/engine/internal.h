@@ -27,6 +27,11 @@ typedef struct {
     int rate_hz;
     sm_resample_kind kind;
 } engine_rate;
+/* A resampler between two sounds: its filters take longer to make than a short sound takes to convert. */
+typedef struct {
+    int from_hz; /* 0: none */
+    sm_resampler *resampler;
+} engine_spare;
 typedef struct {
     int rate;         /* index into rates */
     const char *name; /* dsp_mel's; NULL: the samples themselves */
@@ -40,6 +45,7 @@ struct sm_engine {
     size_t n_models;
     engine_rate *rates;
     size_t n_rates;
+    engine_spare *spares; /* [jobs][n_rates], each of the thread that owns the slot */
     engine_front *fronts;
     size_t n_fronts;
     sm_failure *missing;

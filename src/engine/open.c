@@ -238,13 +238,20 @@ int engine_open_models(sm_engine *e)
     e->fronts = sm_alloc_zero(n, sizeof *e->fronts);
     if (!e->models || !e->rates || !e->fronts)
         return SM_ENOMEM;
-    return e->options.models ? open_list(e, e->options.models) : open_all_installed(e);
+    const int err = e->options.models ? open_list(e, e->options.models) : open_all_installed(e);
+    if (err < 0)
+        return err;
+    e->spares = sm_alloc_zero((size_t)e->jobs * e->n_rates, sizeof *e->spares);
+    return e->spares ? 0 : SM_ENOMEM;
 }
 
 void engine_close_models(sm_engine *e)
 {
     for (size_t i = e->n_models; i-- > 0;)
         close_model(&e->models[i], e->jobs);
+    for (size_t i = 0; e->spares && i < (size_t)e->jobs * e->n_rates; i++)
+        sm_resampler_free(e->spares[i].resampler);
+    sm_free(e->spares);
     sm_free(e->models);
     sm_free(e->rates);
     sm_free(e->fronts);
