@@ -507,6 +507,29 @@ static void threads_that_did_not_compile_a_plan_may_run_it_side_by_side(void **s
     test_nn_weights_free(w);
 }
 
+static int compile_and_open(void *user)
+{
+    nn_plan *p = NULL;
+    nn_run_state *s = NULL;
+    int err = nn_compile(user, &(nn_compile_options){ .precision = NN_PRECISION_F32, .threads = 2 }, &p);
+    if (err == 0)
+        err = nn_run_state_new(p, &s);
+    nn_run_state_free(s);
+    nn_plan_free(p);
+    return err;
+}
+
+static void compiling_survives_any_failed_allocation(void **state)
+{
+    test_nn_weights *w = test_nn_weights_new();
+    nn_graph *g =
+        front(test_nn_source(w), fronts[1].x, fronts[1].kernel, &fronts[1].conv, fronts[1].how, fronts[1].axis);
+    (void)state;
+    test_every_allocation_may_fail(compile_and_open, g);
+    nn_graph_free(g);
+    test_nn_weights_free(w);
+}
+
 static void a_fused_node_has_a_reference_too(void **state)
 {
     static const float x[8] = { 1, -2, 3, 4, -5, 6, 7, -8 }, k[2] = { 1, 2 }, bias[1] = { 0.5f }, scale[1] = { -2 },
@@ -549,6 +572,7 @@ int main(void)
         cmocka_unit_test(the_same_comes_out_with_any_number_of_threads_and_in_any_batch),
         cmocka_unit_test(bf16_stays_within_its_rounding),
         cmocka_unit_test(threads_that_did_not_compile_a_plan_may_run_it_side_by_side),
+        cmocka_unit_test(compiling_survives_any_failed_allocation),
         cmocka_unit_test(a_fused_node_has_a_reference_too),
         cmocka_unit_test(the_machine_can_be_measured),
     };
