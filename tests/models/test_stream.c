@@ -313,6 +313,53 @@ static void answers_are_written_as_users_know_them(void **state)
     }
 }
 
+/* ---- one model, many threads ---- */
+enum { THREADS = 4, TURNS = 12 };
+typedef struct {
+    sm_model_handle *h;
+    float *x;
+    sm_model_worker *workers[THREADS];
+    double bpm[TURNS], top[TURNS];
+} crowd;
+
+static int one_turn(void *user, size_t i, int worker)
+{
+    crowd *c = user;
+    const size_t rows = 100 + 200 * (i % 3); /* other batch sizes: plans are made while others run */
+    sm_stream *s = NULL;
+    sm_model_result r = { 0 };
+    int err = c->workers[worker] ? 0 : sm_model_worker_new(c->h, &c->workers[worker]);
+    if (err == 0 && (err = sm_stream_new(c->h, NULL, &s)) == 0 && (err = sm_stream_push(s, c->x, rows)) == 0 &&
+        (err = sm_stream_end(s)) == 0 && (err = sm_streams_run(c->workers[worker], &s, 1, true)) == 0)
+        err = sm_stream_finish(s, &r);
+    if (err == 0) {
+        c->bpm[i] = r.bpm;
+        c->top[i] = r.distribution[0];
+    }
+    sm_model_result_free(&r);
+    sm_stream_free(s);
+    return err;
+}
+
+static void threads_share_a_model(void **state)
+{
+    opened o = made_up("tempocnn-deeptemp_k4");
+    crowd c = { .h = o.h, .x = noise("crowd", 500 * 40) };
+    sm_pool *pool;
+    (void)state;
+    test_ok(sm_pool_new(THREADS, &pool));
+    test_ok(sm_pool_run(pool, TURNS, one_turn, &c));
+    for (size_t i = 3; i < TURNS; i++) {
+        assert_true(c.bpm[i] == c.bpm[i % 3]);
+        assert_true(c.top[i] == c.top[i % 3]);
+    }
+    for (int i = 0; i < THREADS; i++)
+        sm_model_worker_free(c.workers[i]);
+    sm_pool_free(pool);
+    free(c.x);
+    close_model(&o);
+}
+
 static int open_and_run(void *user)
 {
     const sm_model *m = sm_model_find("tempocnn-deeptemp_k4");
@@ -352,6 +399,7 @@ int main(void)
         cmocka_unit_test(a_short_sound_is_tiled_from_its_beginning),
         cmocka_unit_test(crepe_frames_follow_its_options),
         cmocka_unit_test(a_head_hears_every_embedding),
+        cmocka_unit_test(threads_share_a_model),
         cmocka_unit_test(answers_are_written_as_users_know_them),
         cmocka_unit_test(every_allocation_may_fail),
     };
