@@ -16,7 +16,7 @@ static void write_shape(sm_json *j, const nn_shape *s)
 {
     sm_json_begin_array(j);
     for (int k = 0; k < s->rank; k++)
-        sm_json_int(j, s->dim[k]);
+        sm_json_int(j, SM_MAX(s->dim[k], -1)); /* any negative size is an unknown one */
     sm_json_end_array(j);
 }
 

@@ -15,10 +15,11 @@ int imp_identity(importer *m, const imp_op *op)
 /* To whole numbers only where numbers are known; between kinds of floating point nothing changes here. */
 int imp_cast(importer *m, const imp_op *op)
 {
-    const int64_t to = imp_attr_int(m, imp_is_tf(m) ? "DstT" : "to", 1);
-    /* ONNX: 1 float, 10 half, 11 double, 16 bfloat16; TensorFlow: 1 float, 2 double, 14 bfloat16, 19 half */
-    const bool to_float =
-        imp_is_tf(m) ? to == 1 || to == 2 || to == 14 || to == 19 : to == 1 || to == 10 || to == 11 || to == 16;
+    /* TensorFlow's is one of our types; ONNX has numbers: 1 float, 10 half, 11 double, 16 bfloat16, 9 boolean */
+    const int64_t to = imp_attr_int(m, imp_is_tf(m) ? "DstT" : "to", imp_is_tf(m) ? NN_F32 : 1);
+    const bool to_float = imp_is_tf(m) ? to == NN_F32 || to == NN_F64 || to == NN_F16 || to == NN_BF16
+                                       : to == 1 || to == 10 || to == 11 || to == 16;
+    const bool to_bool = to == (imp_is_tf(m) ? NN_BOOL : 9);
     imp_value *v;
     const double *x;
     int err;
@@ -29,7 +30,7 @@ int imp_cast(importer *m, const imp_op *op)
         const int64_t n = nn_elements(&v->shape);
         double *out = imp_room(m, n);
         for (int64_t i = 0; out && i < n; i++)
-            out[i] = to_float ? x[i] : (!imp_is_tf(m) && to == 9) ? x[i] != 0 : trunc(x[i]);
+            out[i] = to_float ? x[i] : to_bool ? x[i] != 0 : trunc(x[i]);
         return out ? imp_give_numbers(m, 0, &v->shape, out, !to_float) : SM_ENOMEM;
     }
     return to_float ? imp_give_alias(m, 0, v) : imp_fail(m, "of data to whole numbers");
