@@ -37,21 +37,33 @@ typedef struct {
 
 /* ---- setting up ---- */
 
-/* A model that fails is taken out of this sound and named; running out of memory ends the sound. */
+/* A model that fails is taken out of this sound and named, and with it the heads that it feeds; running out of memory ends the
+ * sound. */
 static int drop_model(job *j, size_t m, int err, const char *reason)
 {
+    const sm_engine *e = j->engine;
+    const char *name = e->models[m].model->name;
     if (err == SM_ENOMEM || err == SM_ECANCELLED)
         return err;
+    err = engine_failure_add(&j->failures, &j->n_failures, &j->failure_capacity, name, reason);
+    for (size_t h = m + 1; h < e->n_models && err == 0; h++) {
+        if (!j->streams[h] || e->models[h].backbone != (int)m)
+            continue;
+        char needs[128];
+        snprintf(needs, sizeof needs, "the model %s, whose embedding it needs, failed", name);
+        sm_stream_free(j->streams[h]);
+        j->streams[h] = NULL;
+        err = engine_failure_add(&j->failures, &j->n_failures, &j->failure_capacity, e->models[h].model->name, needs);
+    }
     sm_stream_free(j->streams[m]);
     j->streams[m] = NULL;
-    return engine_failure_add(&j->failures, &j->n_failures, &j->failure_capacity, j->engine->models[m].model->name,
-                              reason);
+    return err;
 }
 
 static int open_audio(job *j)
 {
     const engine_sound *s = j->sound;
-    if (s->audio) {
+    if (s->in_memory) {
         if (s->channels < 1 || s->channels > 8 || s->rate_hz < 8000 || s->rate_hz > 192000)
             return sm_fail(SM_EUSAGE, "%s: %d channels at %d Hz; 1 to 8 channels at 8000 to 192000 Hz are expected",
                            s->path, s->channels, s->rate_hz);
@@ -103,11 +115,15 @@ static int open_streams(job *j)
         if (e->fronts[f].name)
             err = dsp_mel_new(dsp_mel_find(e->fronts[f].name), &j->mels[f]);
     for (size_t m = 0; m < e->n_models && err == 0; m++) {
-        const int failed = sm_stream_new(e->models[m].handle, NULL, &j->streams[m]);
+        const int backbone = e->models[m].backbone;
+        int failed = sm_stream_new(e->models[m].handle, NULL, &j->streams[m]);
+        if (failed == 0 && backbone >= 0 && !j->streams[backbone])
+            failed =
+                sm_fail(SM_EFORMAT, "the model %s, whose embedding it needs, failed", e->models[backbone].model->name);
         if (failed < 0)
             err = drop_model(j, m, failed, sm_last_error());
-        else if (e->models[m].backbone >= 0 && j->streams[e->models[m].backbone])
-            err = sm_stream_feed(j->streams[e->models[m].backbone], j->streams[m]);
+        else if (backbone >= 0)
+            err = sm_stream_feed(j->streams[backbone], j->streams[m]);
     }
     return err;
 }
@@ -182,6 +198,8 @@ static int64_t read_source(job *j, size_t frames)
         return sm_audio_read(j->audio, j->block, frames);
     const size_t n = SM_MIN(frames, j->sound->frames - j->buffer_at);
     const size_t channels = (size_t)j->info.channels;
+    if (n == 0)
+        return 0;
     memcpy(j->block, j->sound->audio + j->buffer_at * channels, n * channels * sizeof *j->block);
     j->buffer_at += n;
     return (int64_t)n;

@@ -206,9 +206,12 @@ int sm_analyze_file(sm_engine *e, const char *path, sm_record **out)
 int sm_analyze_buffer(sm_engine *e, const float *interleaved, size_t frames, int rate_hz, int channels,
                       const char *name, sm_record **out)
 {
-    engine_sound s = {
-        .path = name ? name : "", .audio = interleaved, .frames = frames, .rate_hz = rate_hz, .channels = channels
-    };
+    engine_sound s = { .path = name ? name : "",
+                       .in_memory = true,
+                       .audio = interleaved,
+                       .frames = frames,
+                       .rate_hz = rate_hz,
+                       .channels = channels };
     return analyze_one(e, &s, out);
 }
 
@@ -224,6 +227,7 @@ typedef struct {
     engine_sound *done;   /* [n] finished sounds that wait for their turn */
     bool *is_done;        /* [n] */
     size_t next, n_failed;
+    int stopped; /* what the sink returned, once negative */
     sm_record_sink sink;
     void *user;
 } many;
@@ -255,8 +259,8 @@ static int plan_groups(many *m)
 /* Keeps a group's records and gives out those whose turn it is. */
 static int give_out(many *m, const engine_sound *sounds, size_t first, size_t n)
 {
-    int err = 0;
     pthread_mutex_lock(&m->lock);
+    int err = m->stopped; /* a sink that said no is not asked again by other threads */
     for (size_t i = 0; i < n; i++) {
         m->done[first + i] = sounds[i];
         m->is_done[first + i] = true;
@@ -267,8 +271,10 @@ static int give_out(many *m, const engine_sound *sounds, size_t first, size_t n)
         s->record = NULL;
         m->n_failed += s->err < 0;
         err = m->sink(m->user, m->next, record, s->err);
+        err = SM_MIN(err, 0); /* only a negative answer stops */
         m->next++;
     }
+    m->stopped = err;
     pthread_mutex_unlock(&m->lock);
     return err;
 }

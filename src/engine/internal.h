@@ -65,7 +65,8 @@ void engine_failures_free(sm_failure *list, size_t n);
 /* ---- analyze.c: the way of a few files through everything ---- */
 typedef struct {
     const char *path;   /* of a file, or the name of a buffer */
-    const float *audio; /* a buffer: interleaved; NULL: read the file */
+    bool in_memory;     /* false: read the file */
+    const float *audio; /* a buffer: interleaved */
     size_t frames;
     int rate_hz, channels;
     sm_record *record; /* out: made also when the sound failed */

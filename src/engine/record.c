@@ -215,6 +215,7 @@ static void write_record(sm_json *j, const sm_draft *d, const verdicts *v)
         sm_buffer by = { 0 };
         sm_buffer_printf(&by, "samplemind %s", sm_version());
         sm_json_string(j, by.data);
+        j->out->failed |= by.failed;
         sm_buffer_free(&by);
     }
     write_failed(j, d);
@@ -223,7 +224,7 @@ static void write_record(sm_json *j, const sm_draft *d, const verdicts *v)
 
 /* ---- the summary ---- */
 
-static void summarise(sm_record *r, const sm_draft *d, const verdicts *v)
+static int summarise(sm_record *r, const sm_draft *d, const verdicts *v)
 {
     static const char *const kinds[] = { "one_shot", "loop", "song", "speech", "silence" };
     const dsp_result *p = d->dsp;
@@ -260,7 +261,9 @@ static void summarise(sm_record *r, const sm_draft *d, const verdicts *v)
         dsp_note_text(p->pitch.note_midi, text);
         s.note_name = sm_arena_strdup(r->arena, text);
     }
+    bool failed = (p->key.tonic >= 0 && (!s.key || !s.key_camelot)) || (p->pitch.note_midi >= 0 && !s.note_name);
     double *beats = sm_arena_get(r->arena, p->tempo.n_beats + 1, sizeof *beats, 8);
+    failed |= !beats;
     if (beats && p->tempo.n_beats > 0) {
         memcpy(beats, p->tempo.beat_times_s, p->tempo.n_beats * sizeof *beats);
         s.n_beats = p->tempo.n_beats;
@@ -270,8 +273,9 @@ static void summarise(sm_record *r, const sm_draft *d, const verdicts *v)
     const char **texts[] = { &s.instrument, &s.genre, &s.mood };
     for (size_t i = 0; i < SM_LENGTH(texts); i++)
         if (*texts[i])
-            *texts[i] = sm_arena_strdup(r->arena, *texts[i]);
+            failed |= !(*texts[i] = sm_arena_strdup(r->arena, *texts[i]));
     r->summary = s;
+    return failed ? SM_ENOMEM : 0;
 }
 
 static int copy_failures(sm_record *r, const sm_draft *d)
@@ -318,7 +322,9 @@ int sm_record_new(const sm_draft *d, sm_record **out)
     if (err == 0) {
         r->summary = (sm_summary){ .note_midi = -1 };
         if (d->dsp)
-            summarise(r, d, &v);
+            err = summarise(r, d, &v);
+    }
+    if (err == 0) {
         sm_json_init(&j, &r->json, false);
         write_record(&j, d, &v);
         sm_json_init(&j, &r->essentia, false);
