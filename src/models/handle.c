@@ -35,6 +35,11 @@ int handle_top_step(const sm_model_handle *h)
     return h->fixed_batch ? 0 : log2_of(h->needs.batch);
 }
 
+int handle_threads(const sm_model_handle *h)
+{
+    return SM_CLAMP(h->options.threads, 1, 1024);
+}
+
 int handle_batch(const sm_model_handle *h, int step)
 {
     return h->fixed_batch ? h->fixed_batch : 1 << step;
@@ -45,7 +50,7 @@ static int make_plan(sm_model_handle *h, int step, nn_plan **out)
     const sm_model_config c = { .batch = handle_batch(h, step), .variant = h->variant, .text = h->config };
     const nn_compile_options o = { .backend = h->options.backend,
                                    .precision = h->options.precision,
-                                   .threads = h->options.threads,
+                                   .threads = 1, /* threads share the batch, not an operator: batch.c */
                                    .emulate = h->options.emulate,
                                    .pack = h->pack };
     return sm_model_compile(h->view, &c, &o, out);
@@ -244,7 +249,7 @@ const sm_needs *sm_model_needs(const sm_model_handle *h)
 
 int sm_model_batch(const sm_model_handle *h)
 {
-    return handle_batch(h, handle_top_step(h));
+    return handle_batch(h, handle_top_step(h)) * handle_threads(h);
 }
 
 const char *sm_model_variant(const sm_model_handle *h)

@@ -32,5 +32,6 @@ struct sm_model_handle {
 int handle_plan(sm_model_handle *h, int step, const nn_plan **out);
 int handle_batch(const sm_model_handle *h, int step); /* patches that it takes */
 int handle_top_step(const sm_model_handle *h);
+int handle_threads(const sm_model_handle *h); /* that share a batch */
 
 #endif

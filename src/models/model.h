@@ -159,7 +159,7 @@ int sm_model_convert(const sm_model *m, sm_weights *w, const char *variant, cons
 typedef struct {
     const char *backend;    /* NULL: "onednn" */
     nn_precision precision; /* NN_PRECISION_AUTO: f32 unless the model's page says otherwise */
-    int threads;            /* inside the network; 0: 1 */
+    int threads;            /* that share the patches of a run; 0: 1. A worker has so many of its own */
     const char *variant;    /* NULL: recognised */
     const char *config;     /* "k=v,..", NULL: official sizes */
     const sm_card *card;    /* NULL: none, or what the weights' metadata holds. Copied where needed */

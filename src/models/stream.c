@@ -1,6 +1,7 @@
 /* A sound's way through a model: rows in, patches out of them, answers pooled; and patches of many sounds run in common batches. */
 #include <string.h>
 
+#include "models/batch.h"
 #include "models/handle.h"
 #include "models/pooling.h"
 
@@ -16,58 +17,6 @@ struct sm_stream {
     sm_stream *head, *next,
         *backbone; /* the first head that it feeds; the next head of the same backbone; whose head it is */
 };
-
-struct sm_model_worker {
-    sm_model_handle *handle;
-    nn_run_state *states[SM_BATCH_STEPS];
-    float *input, *outputs[4];
-    size_t sizes[4]; /* floats a patch of each output */
-};
-
-/* ---- workers ---- */
-static int worker_buffers(sm_model_worker *w, const nn_plan *first)
-{
-    const sm_model_handle *h = w->handle;
-    const size_t most = (size_t)sm_model_batch(h);
-    size_t n;
-    if (sm_mul_overflow(most, h->n_input, &n) || !(w->input = sm_alloc_aligned(n, sizeof(float))))
-        return SM_ENOMEM;
-    for (int i = 0; i < h->n_outputs; i++) {
-        const nn_shape s = nn_plan_output_shape(first, i);
-        w->sizes[i] = (size_t)(nn_elements(&s) / handle_batch(h, 0));
-        if (sm_mul_overflow(most, w->sizes[i], &n) || !(w->outputs[i] = sm_alloc_aligned(n, sizeof(float))))
-            return SM_ENOMEM;
-    }
-    return 0;
-}
-
-int sm_model_worker_new(sm_model_handle *h, sm_model_worker **out)
-{
-    sm_model_worker *w = sm_alloc_zero(1, sizeof *w);
-    const nn_plan *first;
-    int err;
-    *out = NULL;
-    if (!w)
-        return SM_ENOMEM;
-    w->handle = h;
-    if ((err = handle_plan(h, 0, &first)) < 0 || (err = worker_buffers(w, first)) < 0)
-        sm_model_worker_free(w);
-    else
-        *out = w;
-    return err;
-}
-
-void sm_model_worker_free(sm_model_worker *w)
-{
-    if (!w)
-        return;
-    for (int i = 0; i < SM_BATCH_STEPS; i++)
-        nn_run_state_free(w->states[i]);
-    sm_free(w->input);
-    for (int i = 0; i < 4; i++)
-        sm_free(w->outputs[i]);
-    sm_free(w);
-}
 
 /* ---- streams ---- */
 int sm_stream_new(sm_model_handle *h, const sm_stream_options *o, sm_stream **out)
@@ -149,7 +98,7 @@ static size_t rows_left(const sm_stream *s)
 }
 
 /* What earlier patches have left behind is dropped when it is more than what is kept: each row moves at most once or twice. */
-static void forget(sm_stream *s)
+void stream_forget(sm_stream *s)
 {
     const size_t n = s->rows.length / bands_of(s), gone = SM_MIN(s->at, n);
     if (gone > n / 2) {
@@ -165,7 +114,7 @@ int sm_stream_push(sm_stream *s, const float *rows, size_t n)
         return sm_fail(SM_EUSAGE, "%s: rows after the end", s->handle->model->name);
     if (sm_mul_overflow(n, bands_of(s), &floats))
         return sm_fail(SM_ENOMEM, "%s: %zu rows", s->handle->model->name, n);
-    forget(s);
+    stream_forget(s);
     s->pushed += n;
     return sm_floats_add(&s->rows, rows, floats);
 }
@@ -215,19 +164,26 @@ int sm_stream_end(sm_stream *s)
     return err;
 }
 
-/* The next patch, prepared, into `to`. */
-static void take_patch(sm_stream *s, float *to)
+void stream_take_patch(sm_stream *s, float *to)
 {
-    const sm_model *m = s->handle->model;
     const size_t patch = (size_t)s->handle->needs.patch;
     memcpy(to, s->rows.data + s->at * bands_of(s), patch * bands_of(s) * sizeof *to);
-    if (m->prepare)
-        m->prepare(m, to, patch, bands_of(s), s->pool.options.torch_frames);
     s->at += s->tiled ? rows_left(s) : (size_t)s->hop;
 }
 
-/* One patch's answers into the pool and on to the heads. */
-static int take_answer(sm_stream *s, const float *scores, const float *embedding)
+void stream_prepare(const sm_stream *s, float *patch)
+{
+    const sm_model *m = s->handle->model;
+    if (m->prepare)
+        m->prepare(m, patch, (size_t)s->handle->needs.patch, bands_of(s), s->pool.options.torch_frames);
+}
+
+sm_model_handle *stream_handle(const sm_stream *s)
+{
+    return s->handle;
+}
+
+int stream_take_answer(sm_stream *s, const float *scores, const float *embedding)
 {
     sm_pool_state *p = &s->pool;
     int err = s->pooling->take(p, scores);
@@ -238,75 +194,6 @@ static int take_answer(sm_stream *s, const float *scores, const float *embedding
     for (sm_stream *head = s->head; head && err == 0; head = head->next)
         err = sm_stream_push(head, embedding, 1);
     p->patches++;
-    return err;
-}
-
-/* Runs `count` patches, in the order of `whose`, as one batch of the plan `step`. */
-static int run_batch(sm_model_worker *w, sm_stream *const *whose, size_t count, int step)
-{
-    sm_model_handle *h = w->handle;
-    const size_t batch = (size_t)handle_batch(h, step);
-    const void *inputs[1] = { w->input };
-    const nn_plan *plan;
-    int err = handle_plan(h, step, &plan);
-    if (err == 0 && !w->states[step])
-        err = nn_run_state_new(plan, &w->states[step]);
-    for (size_t i = 0; i < count && err == 0; i++)
-        take_patch(whose[i], w->input + i * h->n_input);
-    if (err < 0)
-        return err;
-    memset(w->input + count * h->n_input, 0, (batch - count) * h->n_input * sizeof *w->input);
-    if ((err = nn_run(plan, w->states[step], inputs, w->outputs)) < 0)
-        return sm_fail_prefix(err, "%s", h->model->name);
-    for (size_t i = 0; i < count && err == 0; i++)
-        err = take_answer(whose[i], w->outputs[h->scores_at] + i * h->n_scores,
-                          h->embedding_at < 0 ? NULL : w->outputs[h->embedding_at] + i * h->n_embedding);
-    return err;
-}
-
-/* The largest batch that `ready` patches fill; with `all` and a fixed batch, one that they fill in part. Only every second power of
- * two is used (and the largest batch): a plan that is compiled for three patches costs more than running them one by one. */
-static int choose_step(const sm_model_handle *h, size_t ready, bool all)
-{
-    const int top = handle_top_step(h);
-    int step = top;
-    if (h->fixed_batch)
-        return ready >= (size_t)h->fixed_batch || (all && ready > 0) ? 0 : -1;
-    if (ready >= (size_t)1 << top)
-        return top;
-    while (step >= 0 && ((size_t)1 << step > ready || step % 2))
-        step--;
-    return all ? step : -1;
-}
-
-int sm_streams_run(sm_model_worker *w, sm_stream *const *streams, size_t n, bool all)
-{
-    sm_stream *whose[1024];
-    size_t first = 0, given = 0, ready = 0;
-    int step, err = 0;
-    for (size_t i = 0; i < n; i++) {
-        if (streams[i]->handle != w->handle)
-            return sm_fail(SM_EUSAGE, "a stream of another model than %s", w->handle->model->name);
-        ready += sm_stream_ready(streams[i]);
-    }
-    while (err == 0 && (step = choose_step(w->handle, ready, all)) >= 0) {
-        const size_t batch = SM_MIN((size_t)handle_batch(w->handle, step), ready);
-        size_t count = 0;
-        for (; count < batch && first < n;) {
-            if (given < sm_stream_ready(streams[first])) {
-                whose[count++] = streams[first];
-                given++;
-            } else {
-                first++;
-                given = 0;
-            }
-        }
-        err = run_batch(w, whose, count, step);
-        ready -= count;
-        given = 0; /* the patches of this batch are gone from sm_stream_ready */
-    }
-    for (size_t i = 0; i < n; i++)
-        forget(streams[i]);
     return err;
 }
 
