@@ -23,7 +23,8 @@ enum {
 };
 enum { IMP_FLOOR = NN_UNARY_KINDS, IMP_CEIL, IMP_NOT, IMP_RELU6 };
 
-typedef struct {
+typedef struct imp_value imp_value;
+struct imp_value {
     const char *name;
     nn_shape shape;        /* in the foreign layout */
     nn_id id;              /* NN_NONE: not made (yet) */
@@ -36,7 +37,8 @@ typedef struct {
     int pad_before[2], pad_after[2];
     nn_id scaled_from, scale;    /* twin before a multiplication by a vector along C */
     const struct imp_conv *conv; /* a convolution without bias */
-} imp_value;
+    const imp_value *sigmoid_of; /* times it: swish */
+};
 
 typedef struct imp_conv {
     nn_id x, w;

@@ -160,6 +160,11 @@ static int binary_nodes(importer *m, int kind, imp_value *a, imp_value *b)
 {
     const bool swap = (kind == NN_ADD || kind == NN_MUL) && is_constant(a);
     imp_value *x = swap ? b : a, *y = swap ? a : b;
+    if (kind == NN_MUL && (a->sigmoid_of == b || b->sigmoid_of == a)) { /* x * sigmoid(x), as PyTorch exports it */
+        imp_value *from = a->sigmoid_of == b ? b : a;
+        return imp_given(m, from->twin != NN_NONE ? imp_give_twin(m, 0, nn_unary(m->g, NN_SWISH, from->twin))
+                                                  : imp_give(m, 0, nn_unary(m->g, NN_SWISH, imp_node(m, from))));
+    }
     if (x->twin != NN_NONE && x->shape.rank >= 3) {
         if ((kind == NN_ADD || kind == NN_MUL) && is_channel_vector(y, x))
             return channel_step(m, kind, x, y);
@@ -232,9 +237,12 @@ int imp_unary(importer *m, const imp_op *op)
     }
     if (kind >= NN_UNARY_KINDS)
         return imp_fail(m, "on data rather than on shapes");
-    if (v->twin != NN_NONE)
-        return imp_given(m, imp_give_twin(m, 0, nn_unary_with(m->g, kind, v->twin, (float)alpha, (float)beta)));
-    return imp_given(m, imp_give(m, 0, nn_unary_with(m->g, kind, imp_node(m, v), (float)alpha, (float)beta)));
+    imp_value *out = v->twin != NN_NONE
+                         ? imp_give_twin(m, 0, nn_unary_with(m->g, kind, v->twin, (float)alpha, (float)beta))
+                         : imp_give(m, 0, nn_unary_with(m->g, kind, imp_node(m, v), (float)alpha, (float)beta));
+    if (out && kind == NN_SIGMOID)
+        out->sigmoid_of = v;
+    return imp_given(m, out);
 }
 
 int imp_clip(importer *m, const imp_op *op)
