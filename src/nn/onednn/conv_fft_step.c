@@ -51,8 +51,8 @@ static bool set_fold(nn_conv_shape *s, int fold, int axis, int transformed)
     return transformed == 1 || s->out[1] == 1 || s->fold == NN_FOLD_ROWS;
 }
 
-/* The cheapest way, in vector operations. A direct convolution runs at about one multiply-add a cycle, twice as many in bf16; one
- * with a single input channel at about two thirds of that. */
+/* The cheapest way, in vector operations. A direct convolution runs at about one multiply-add a cycle, in bf16 at
+ * one and a half as many or more; one with a single input channel at about two thirds of that, in bf16 no faster. */
 static choice choose(const nn_conv_shape *asked, int fold, int axis, bool bf16)
 {
     nn_conv_shape typical = *asked;
@@ -61,7 +61,7 @@ static choice choose(const nn_conv_shape *asked, int fold, int axis, bool bf16)
     const int lanes = nn_lanes_best()->lanes;
     const double macs =
         (double)s->batch * s->out[0] * s->out[1] * s->kernel[0] * s->kernel[1] * s->channels * s->filters;
-    double least = 0.8 * macs / lanes / (bf16 ? 2 : 1) * (s->channels == 1 ? 1.5 : 1);
+    double least = 0.8 * macs / lanes / (bf16 && s->channels > 1 ? 1.5 : 1) * (s->channels == 1 ? 1.5 : 1);
     choice best = { .way = WAY_DIRECT };
 
     if (macs < 1e5)
