@@ -68,6 +68,15 @@ int sm_cli_usage(const sm_cli *cli, const char *format, ...)
     return sm_fail(SM_EUSAGE, "%s (see %s --help)", text, cli->label);
 }
 
+int sm_cli_flush(sm_cli *cli)
+{
+    if (fflush(cli->out) == 0 && !ferror(cli->out))
+        return 0;
+    if (!cli->out_errno)
+        cli->out_errno = errno ? errno : EIO;
+    return sm_fail(SM_EIO, "cannot write the results: %s", strerror(cli->out_errno));
+}
+
 /* SM_EUSAGE: `word` is none of `commands`. */
 static int unknown_command(const sm_cli *cli, const sm_command *const *commands, const char *word)
 {
@@ -200,12 +209,9 @@ int sm_cli_main(int argc, char *const *argv, FILE *out, FILE *err)
         code = dispatch(&cli, sm_commands, 1, version_argv);
     else
         code = dispatch(&cli, sm_commands, argc, argv);
-    if (code < 0)
-        sm_cli_error(&cli, "%s", code == SM_ECANCELLED ? "interrupted" : sm_last_error());
-    if ((fflush(out) != 0 || ferror(out)) && code >= 0) {
-        if (errno != EPIPE)
-            sm_cli_error(&cli, "cannot write the results: %s", strerror(errno));
+    if (sm_cli_flush(&cli) < 0 && code >= 0)
         code = SM_EIO;
-    }
+    if (code < 0 && cli.out_errno != EPIPE) /* whoever closed the pipe has what they wanted */
+        sm_cli_error(&cli, "%s", code == SM_ECANCELLED ? "interrupted" : sm_last_error());
     return sm_exit_code(code);
 }

@@ -72,11 +72,10 @@ static int print_json(analysis *a, const sm_record *r)
     } else {
         fputs(json_of(a, r), out);
     }
-    if (strcmp(a->cli->common.format, "json") != 0) {
-        fputc('\n', out);
-        fflush(out);
-    }
-    return 0;
+    if (!strcmp(a->cli->common.format, "json"))
+        return 0;
+    fputc('\n', out);
+    return sm_cli_flush(a->cli);
 }
 
 /* RFC 4180: quoted where needed; lists and objects as JSON; null is empty. */
@@ -125,7 +124,7 @@ static int print_csv(analysis *a, const sm_record *r)
         fputc(i + 1 < n ? ',' : '\n', out);
     }
     json_decref(whole);
-    return 0;
+    return sm_cli_flush(a->cli);
 }
 
 /* ---- tables for people ---- */

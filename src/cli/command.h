@@ -119,6 +119,7 @@ struct sm_cli {
     sm_common common;
     const sm_command *command;
     const char *label; /* "samplemind models pull", for messages */
+    int out_errno;     /* why writing to out failed, once it has; see sm_cli_flush */
 };
 
 /* Exit codes of the program; everything that leaves it is one of these. */
@@ -141,6 +142,8 @@ void sm_cli_error(const sm_cli *cli, const char *format, ...) SM_PRINTF(2, 3);
 void sm_cli_warn(const sm_cli *cli, const char *format, ...) SM_PRINTF(2, 3);
 /* SM_EUSAGE, with the message ended by where help is to be had. */
 int sm_cli_usage(const sm_cli *cli, const char *format, ...) SM_PRINTF(2, 3);
+/* Sends on what was printed so far. SM_EIO when that, or any print before, failed: there is no sense in going on. */
+int sm_cli_flush(sm_cli *cli);
 
 /* Ctrl-C (cancel.c): the first sets a flag that long work asks for, the second ends the program. */
 void sm_cancel_install(void);
