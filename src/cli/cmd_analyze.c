@@ -357,7 +357,7 @@ static const sm_example analyze_examples[] = {
 
 const sm_command sm_cmd_analyze = {
     .name = "analyze",
-    .summary = "say what is known about sounds: tempo, key, loudness, pitch, instrument, genre, mood",
+    .summary = "say what is known about sounds: tempo, key, pitch, loudness, classes",
     .description = "Reads each file (wav, aiff, caf, flac, mp3, ogg, opus, m4a; folders are searched) and writes one "
                    "record for it: technical\n"
                    "properties, tempo and beats, key, pitch and note, descriptors of the sound, and the answers of all "

@@ -285,7 +285,7 @@ static int bench_run(sm_cli *cli, const void *args, char *const *operands, size_
 
 const sm_command sm_cmd_bench = {
     .name = "bench",
-    .summary = "time the networks with their front ends beside this machine's own limit",
+    .summary = "time the networks beside what this machine can do at all",
     .description = "Made-up weights at official sizes, so nothing needs to be installed. Each line: patches of 10 s of "
                    "audio, time of the\n"
                    "front end and of the whole, arithmetic rate, the rate of sgemm in the same run, and the share of "

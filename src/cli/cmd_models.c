@@ -332,7 +332,7 @@ static const sm_option pull_options[] = {
 
 static const sm_command cmd_import = {
     .name = "import",
-    .summary = "take official weights files that you have: recognise, convert, keep",
+    .summary = "take official weights files that you have",
     .description = "A file is recognised by its content: tflite, Keras HDF5, PyTorch, ONNX, frozen TensorFlow graph, "
                    "TensorFlow.js\n"
                    "model.json, safetensors, also packed by gzip or bzip2. An Essentia file's .json beside it is read "
