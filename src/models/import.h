@@ -70,6 +70,7 @@ nn_id imp_node(importer *m, imp_value *v);            /* as a node in the foreig
 nn_id imp_twin(importer *m, imp_value *v);            /* rank >= 3, as a node with channels first */
 /* The numbers of a value if they are known now and not more than IMP_KNOWN_LIMIT; else NULL. */
 const double *imp_numbers(importer *m, imp_value *v);
+const double *imp_numbers_up_to(importer *m, imp_value *v, int64_t most);
 /* As int64, at most `most`; gives how many, or SM_EUNSUPPORTED when they depend on the input. */
 int imp_ints(importer *m, size_t i, int64_t *out, int most);
 int imp_fail(importer *m, const char *format, ...)

@@ -120,7 +120,7 @@ nn_id imp_twin(importer *m, imp_value *v)
     return v ? v->twin : NN_NONE;
 }
 
-const double *imp_numbers(importer *m, imp_value *v)
+const double *imp_numbers_up_to(importer *m, imp_value *v, int64_t most)
 {
     nn_tensor t;
     int64_t n;
@@ -128,11 +128,16 @@ const double *imp_numbers(importer *m, imp_value *v)
     if (!v || v->numbers || !v->source)
         return v ? v->numbers : NULL;
     n = nn_elements(&v->shape);
-    if (n < 0 || n > IMP_KNOWN_LIMIT || m->w->get(m->w->user, v->source, NULL, &t) < 0 || !(x = imp_room(m, n)))
+    if (n < 0 || n > most || m->w->get(m->w->user, v->source, NULL, &t) < 0 || !(x = imp_room(m, n)))
         return NULL;
     for (int64_t i = 0; i < n; i++)
         x[i] = ((const float *)t.data)[i];
     return v->numbers = x;
+}
+
+const double *imp_numbers(importer *m, imp_value *v)
+{
+    return imp_numbers_up_to(m, v, IMP_KNOWN_LIMIT);
 }
 
 int imp_ints(importer *m, size_t i, int64_t *out, int most)

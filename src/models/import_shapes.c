@@ -328,6 +328,49 @@ int imp_transpose(importer *m, const imp_op *op)
     return imp_given(m, imp_give(m, 0, nn_permute(m->g, imp_node(m, v), order)));
 }
 
+/* x broadcast to a larger shape: plus zeros that are long only where x is not. */
+static int broadcast_node(importer *m, imp_value *v, const nn_shape *to)
+{
+    nn_shape s = { .rank = to->rank };
+    for (int k = 0; k < to->rank; k++) {
+        const int own = k - (to->rank - v->shape.rank);
+        s.dim[k] = own < 0 || v->shape.dim[own] == 1 ? to->dim[k] : 1;
+    }
+    imp_value zeros = {
+        .name = "", .shape = s, .numbers = imp_room(m, nn_elements(&s)), .id = NN_NONE, .twin = NN_NONE
+    };
+    if (!zeros.numbers)
+        return imp_fail(m, "no room for %lld zeros", (long long)nn_elements(&s));
+    return imp_given(m, imp_give(m, 0, nn_binary(m->g, NN_ADD, imp_node(m, v), imp_node(m, &zeros))));
+}
+
+static int tile_numbers(importer *m, imp_value *v, const nn_shape *repeats)
+{
+    const double *x = v->numbers, *parts[64];
+    nn_shape s = v->shape, shapes[64];
+    for (int k = 0; k < s.rank && k < repeats->rank; k++) {
+        const int64_t n = repeats->dim[k];
+        if (s.dim[k] == 1 && n > 1) {
+            nn_shape wide = s;
+            wide.dim[k] = n;
+            if (!(x = imp_expand_numbers(m, x, &s, &wide)))
+                return imp_fail(m, "too many numbers");
+            s = wide;
+            continue;
+        }
+        if (n < 1 || n > (int64_t)SM_LENGTH(parts))
+            return imp_fail(m, "%lld repeats", (long long)n);
+        for (int64_t i = 0; i < n; i++) {
+            parts[i] = x;
+            shapes[i] = s;
+        }
+        if (n > 1 && !(x = imp_concat_numbers(m, parts, shapes, (int)n, k)))
+            return imp_fail(m, "too many numbers");
+        s.dim[k] *= n;
+    }
+    return imp_give_numbers(m, 0, &s, x, v->is_int);
+}
+
 /* ONNX Expand(x, shape) broadcasts; Tile(x, repeats) repeats along each axis. */
 int imp_expand(importer *m, const imp_op *op)
 {
@@ -343,16 +386,23 @@ int imp_expand(importer *m, const imp_op *op)
     if (op->kind == 0) {
         if ((err = imp_broadcast(m, &v->shape, &to, &to)) < 0)
             return err;
-        if ((x = imp_numbers(m, v))) {
+        if (nn_shape_equal(&to, &v->shape))
+            return imp_give_alias(m, 0, v);
+        if ((v->numbers || nn_elements(&to) <= 1 << 20) && (x = imp_numbers(m, v))) { /* index tables */
             x = imp_expand_numbers(m, x, &v->shape, &to);
             return x ? imp_give_numbers(m, 0, &to, x, v->is_int) : SM_ENOMEM;
         }
-        if (nn_shape_equal(&to, &v->shape))
-            return imp_give_alias(m, 0, v);
-        double *zeros = imp_room(m, nn_elements(&to));
-        imp_value z = { .name = "", .shape = to, .numbers = zeros, .id = NN_NONE, .twin = NN_NONE };
-        return zeros ? imp_given(m, imp_give(m, 0, nn_binary(m->g, NN_ADD, imp_node(m, v), imp_node(m, &z))))
-                     : SM_ENOMEM;
+        return broadcast_node(m, v, &to);
+    }
+    if (v->numbers)
+        return tile_numbers(m, v, &to);
+    bool ones = to.rank == v->shape.rank; /* only axes of one element are repeated: a broadcast */
+    for (int k = 0; ones && k < to.rank; k++)
+        ones = v->shape.dim[k] == 1 || to.dim[k] == 1;
+    if (ones) {
+        for (int k = 0; k < to.rank; k++)
+            to.dim[k] *= v->shape.dim[k];
+        return broadcast_node(m, v, &to);
     }
     id = imp_node(m, v);
     for (int k = 0; k < v->shape.rank && k < to.rank; k++) {

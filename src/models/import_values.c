@@ -107,3 +107,42 @@ const double *imp_concat_numbers(importer *m, const double *const *parts, const 
         }
     return out;
 }
+
+/* ScatterND on known numbers (PyTorch's x[0::2] = y of position tables): rows of `updates` replace the places that `indices` name. */
+int imp_scatter(importer *m, const imp_op *op)
+{
+    imp_value *v[3];
+    const double *x[3];
+    int64_t inner = 1, n;
+    double *out;
+    (void)op;
+    for (size_t i = 0; i < 3; i++) {
+        const int err = imp_need(m, i, &v[i]);
+        if (err < 0)
+            return err;
+        if (!(x[i] = imp_numbers_up_to(m, v[i], 1 << 22)))
+            return imp_fail(m, "on data (%s)", v[i]->name);
+    }
+    const nn_shape *s = &v[0]->shape, *at = &v[1]->shape;
+    const int64_t deep = at->rank > 0 ? at->dim[at->rank - 1] : 0;
+    if (deep < 1 || deep > s->rank)
+        return imp_fail(m, "with %lld indices a place", (long long)deep);
+    for (int k = (int)deep; k < s->rank; k++)
+        inner *= s->dim[k];
+    n = nn_elements(at) / deep;
+    out = imp_room(m, nn_elements(s));
+    if (!out || nn_elements(&v[2]->shape) != n * inner)
+        return imp_fail(m, "%lld updates for %lld places", (long long)nn_elements(&v[2]->shape), (long long)n);
+    memcpy(out, x[0], (size_t)nn_elements(s) * sizeof *out);
+    for (int64_t i = 0; i < n; i++) {
+        int64_t place = 0;
+        for (int64_t k = 0; k < deep; k++) {
+            const double index = x[1][i * deep + k] + (x[1][i * deep + k] < 0 ? (double)s->dim[k] : 0);
+            if (!(index >= 0 && index < (double)s->dim[k]))
+                return imp_fail(m, "index %g of %lld", index, (long long)s->dim[k]);
+            place = place * s->dim[k] + (int64_t)index;
+        }
+        memcpy(out + place * inner, x[2] + i * inner, (size_t)inner * sizeof *out);
+    }
+    return imp_give_numbers(m, 0, s, out, v[0]->is_int);
+}
