@@ -248,6 +248,38 @@ static void shape_arithmetic_happens_at_import(void **state)
     sm_named_free(out, n);
 }
 
+/* A position table as PyTorch fills it: table[0::2] = ..., then repeated over a batch; and data repeated along axes of one element. */
+static void tables_are_filled_at_import(void **state)
+{
+    const float table[4] = { 1, 2, 3, 4 }, updates[2] = { 10, 30 };
+    const int64_t places[2] = { 0, -2 }, last[2] = { 2, 1 }, repeats[2] = { 3, 1 }, wide[2] = { 3, 4 };
+    float x[4] = { 0, 1, 0, 1 };
+    const sm_named in = { "x", { .type = NN_F32, .shape = NN_SHAPE(1, 4), .data = x } };
+    static const float want[12] = { 10, 3, 30, 5, 10, 3, 30, 5, 10, 3, 30, 5 };
+    sm_buffer g = { 0 };
+    sm_named *out;
+    size_t n;
+    (void)state;
+    onnx_input(&g, "x", (int64_t[]){ 1, 4 }, 2);
+    onnx_output(&g, "y", NULL, 0);
+    onnx_floats(&g, "table", (int64_t[]){ 4 }, 1, table);
+    onnx_floats(&g, "updates", (int64_t[]){ 2 }, 1, updates);
+    onnx_ints(&g, "flat", places, 2);
+    onnx_ints(&g, "two_one", last, 2);
+    onnx_ints(&g, "repeats", repeats, 2);
+    onnx_ints(&g, "wide", wide, 2);
+    onnx_node(&g, "Reshape", "flat two_one", "places", NULL);
+    onnx_node(&g, "ScatterND", "table places updates", "filled", NULL);
+    onnx_node(&g, "Expand", "filled wide", "rows", NULL);
+    onnx_node(&g, "Tile", "x repeats", "xs", NULL);
+    onnx_node(&g, "Add", "xs rows", "y", NULL);
+    test_ok(run(&g, 13, &in, 1, "ref", &out, &n));
+    assert_true(nn_shape_equal(&out->tensor.shape, &NN_SHAPE(3, 4)));
+    for (int i = 0; i < 12; i++)
+        assert_float_equal(((const float *)out->tensor.data)[i], want[i], 1e-6);
+    sm_named_free(out, n);
+}
+
 /* ONNX' gates are i, o, f, c: against the recurrence written out in double. */
 static void an_lstm_is_the_recurrence(void **state)
 {
@@ -329,9 +361,8 @@ static void what_is_missing_is_named(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(each_operator_gives_its_numbers),
-        cmocka_unit_test(shape_arithmetic_happens_at_import),
-        cmocka_unit_test(an_lstm_is_the_recurrence),
+        cmocka_unit_test(each_operator_gives_its_numbers), cmocka_unit_test(shape_arithmetic_happens_at_import),
+        cmocka_unit_test(tables_are_filled_at_import),     cmocka_unit_test(an_lstm_is_the_recurrence),
         cmocka_unit_test(what_is_missing_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
