@@ -123,6 +123,20 @@ static int run_with_operands(sm_cli *cli, const void *args, char *const *operand
     return err;
 }
 
+/* What can be named but is not there yet is refused, not silently replaced. */
+static int check_device(const sm_cli *cli)
+{
+    const sm_common *o = &cli->common;
+
+    if (!(cli->command->common & SM_COMMON_DEVICE))
+        return 0;
+    if (o->device && strcmp(o->device, "auto") != 0 && strcmp(o->device, "cpu") != 0)
+        return sm_cli_usage(cli, "--device %s: this version computes on the cpu only", o->device);
+    if (o->precision && strcmp(o->precision, "int8") == 0)
+        return sm_cli_usage(cli, "--precision int8: this version computes in f32 and bf16");
+    return 0;
+}
+
 /* Parses and runs a command without subcommands. */
 static int run_command(sm_cli *cli, int argc, char *const *argv)
 {
@@ -145,6 +159,8 @@ static int run_command(sm_cli *cli, int argc, char *const *argv)
         sm_help_command(c, cli->label, cli->out);
         goto out;
     }
+    if ((err = check_device(cli)) < 0)
+        goto out;
     if (!cli->common.format)
         cli->common.format = cli->out_is_terminal ? "table" : "jsonl";
     err = run_with_operands(cli, args, operands, n);
