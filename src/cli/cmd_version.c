@@ -2,10 +2,6 @@
 #include "cli/command.h"
 #include "nn/nn.h"
 
-/* Weak until the nn room is linked in everywhere: a program without networks still knows its version. */
-#pragma weak nn_backend_text
-#pragma weak nn_precision_native
-
 static void print_cpu(FILE *out)
 {
     sm_cpu_info cpu;
@@ -39,12 +35,9 @@ static int version_run(sm_cli *cli, const void *args, char *const *operands, siz
     (void)operands;
     (void)n;
     fprintf(cli->out, "samplemind %s\n", sm_version());
-    if (nn_backend_text)
-        fprintf(cli->out, "backend    %s\n", nn_backend_text(text));
+    fprintf(cli->out, "backend    %s\n", nn_backend_text(text));
     print_cpu(cli->out);
-    if (nn_precision_native)
-        fprintf(cli->out, "precision  f32%s%s\n", nn_precision_native(NN_PRECISION_BF16) ? " bf16" : "",
-                nn_precision_native(NN_PRECISION_INT8) ? " int8" : "");
+    fprintf(cli->out, "precision  f32%s\n", nn_precision_native(NN_PRECISION_BF16) ? " bf16" : "");
     return 0;
 }
 
