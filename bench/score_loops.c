@@ -212,10 +212,10 @@ static int score_one(const row *head, const row *r, const char *path, FILE *feat
     const char *bpm = cell(head, r, "bpm");
     const bool minor = strcmp(cell(head, r, "mode"), "minor") == 0;
     int err = play(path, keep, &mono);
-    const double before = sm_now_s();
+    const double before = sm_cpu_time_s();
     if (err == 0)
         err = analyse(&mono, &tempo, &key);
-    sum->spent += sm_now_s() - before;
+    sum->spent += sm_cpu_time_s() - before;
     sum->seconds += (double)mono.length / DSP_RATE;
     if (err == 0 && features)
         err = write_features(features, &mono);
@@ -239,7 +239,7 @@ static void print_totals(const totals *t)
            t->octave, t->odd_tempo, t->odd_files, t->odd_octave);
     printf("key: %d of %d (relative %d, fifth %d); without key: %d of %d\n", t->key, t->keys, t->relative, t->fifth,
            t->no_key, t->no_key_files);
-    printf("%.1f s of sound in %.3f s: %.2f ms a second\n", t->seconds, t->spent, 1000 * t->spent / t->seconds);
+    printf("%.1f s of sound in %.3f s of processor time: %.2f ms a second\n", t->seconds, t->spent, 1000 * t->spent / t->seconds);
 }
 
 int main(int argc, char **argv)

@@ -144,7 +144,7 @@ def write_table(path, name, what, arrays):
         out.write("/* %s Written by scripts/loops/fit.py. */\n#include \"dsp/judge.h\"\n\n// clang-format off\n" % what)
         for k, v in arrays.items():
             flat = np.asarray(v, np.float32).reshape(-1)
-            lines = ["    " + " ".join(number(f) + "," for f in flat[i:i + 16]) for i in range(0, len(flat), 16)]
+            lines = ["    " + " ".join(number(f) + "," for f in flat[i:i + 24]) for i in range(0, len(flat), 24)]
             out.write("static const float %s[] = {\n%s\n};\n" % (k, "\n".join(lines)))
         f, h = arrays["w1"].shape
         out.write("// clang-format on\n\nconst judge %s = {\n    .features = %d,\n    .hidden = %d,\n    .outputs = %d,\n" % (name, f, h, len(arrays["b2"])))
@@ -237,9 +237,9 @@ def main():
     a.add_argument("--decay", type=float, default=None)
     a.add_argument("--seed", type=int, default=0)
     a = a.parse_args()
-    a.hidden = a.hidden or (32 if a.what == "tempo" else 24)
+    a.hidden = a.hidden or (32 if a.what == "tempo" else 40)
     a.decay = a.decay if a.decay is not None else (3e-3 if a.what == "tempo" else 5e-3)
-    a.noise = 0.15 if a.what == "tempo" else 0.25
+    a.noise = 0.15 if a.what == "tempo" else 0.15
     fit_judge(a)
 
 

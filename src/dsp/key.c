@@ -142,7 +142,7 @@ int dsp_key_finish(dsp_key_state *k, dsp_key *out)
         if (i != best && (second < 0 || scores[i] > scores[second]))
             second = i;
     const double sure = key_tonality(&v);
-    *out = (dsp_key){ .tonic = sure < 0.25 && v.tonal < 0.5 ? -1 : best % 12,
+    *out = (dsp_key){ .tonic = sure < 0.15 && v.tonal < 0.5 ? -1 : best % 12,
                       .minor = best >= 12,
                       .confidence = scores[best] * sure,
                       .strength = strength_of(&v, best % 12, best >= 12),

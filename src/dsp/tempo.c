@@ -49,7 +49,7 @@ static double pulse_of(const tempogram *t, const tempo_candidate *c, size_t n, c
     for (size_t i = 0; i < n; i++)
         most = SM_MAX(most, c[i].salience);
     const double z =
-        0.67 * most + 1.81 * log(1.0 + (double)t->onsets) + 0.76 * score + 1.86 * tempo_loop_fit(t, best) - 9.0;
+        1.0 * most + 1.76 * log(1.0 + (double)t->onsets) + 0.76 * score + 1.69 * tempo_loop_fit(t, best) - 9.0;
     return 1 / (1 + exp(-z));
 }
 
