@@ -99,8 +99,13 @@ int sm_installed_read(const char *home, const sm_model *m, sm_installed *out)
         i.bytes = s.st_size;
         copy_meta(w, "variant", i.variant, sizeof i.variant);
         copy_meta(w, "source_format", i.source_format, sizeof i.source_format);
-        if (pin_read(home, m, i.source_sha256, i.file_sha256) < 0)
+        const int unpinned = pin_read(home, m, i.source_sha256, i.file_sha256);
+        if (unpinned == SM_ENOMEM)
+            err = SM_ENOMEM;
+        else if (unpinned < 0)
             copy_meta(w, "source_sha256", i.source_sha256, sizeof i.source_sha256);
+    }
+    if (err == 0) {
         *out = i;
         i.path = NULL;
     }
