@@ -166,7 +166,7 @@ static int check_pin(const char *home, const sm_model *m, const char *source, bo
 }
 
 /* A tfjs model is a folder's model.json and shards: the hash is of the json, which names the shards and their sizes. */
-int sm_models_import(const char *home, const char *path, bool replace, const sm_model **model)
+static int import_as(const char *home, const char *path, const sm_model *expected, bool replace, const sm_model **model)
 {
     sm_weights *w = NULL;
     sm_card *card = NULL;
@@ -176,6 +176,8 @@ int sm_models_import(const char *home, const char *path, bool replace, const sm_
     *model = NULL;
     if (err == 0)
         err = sm_model_open_file(path, &w, &card, model, variant);
+    if (err == 0 && expected && *model != expected)
+        err = sm_fail(SM_EFORMAT, "%s: %s holds the model %s", expected->name, path, (*model)->name);
     if (err == 0)
         err = check_pin(home, *model, source, replace);
     if (err == 0 && !(to = sm_installed_path(home, (*model)->name)))
@@ -186,11 +188,18 @@ int sm_models_import(const char *home, const char *path, bool replace, const sm_
         err = sm_model_convert(*model, w, variant, card, source, to);
     if (err == 0 && (err = sm_hash_file(SM_HASH_SHA256, to, file)) == 0)
         err = pin_write(home, *model, source, file);
+    if (err < 0)
+        *model = NULL;
     sm_card_free(card);
     sm_weights_close(w);
     sm_free(folder);
     sm_free(to);
     return err;
+}
+
+int sm_models_import(const char *home, const char *path, bool replace, const sm_model **model)
+{
+    return import_as(home, path, NULL, replace, model);
 }
 
 /* ---- pull ---- */
@@ -234,11 +243,10 @@ int sm_models_pull(const char *home, const sm_model *m, const sm_pull_options *o
         err = fetch(home, m, source->url, source->bytes, source->sha256, file_name, &d, &weights);
     if (err == 0 && source->card)
         err = fetch(home, m, source->card, 0, NULL, json, &d, &card);
-    if (err == 0)
-        err = sm_models_import(home, weights, o->replace, &got);
-    if (err == 0 && got != m)
-        err = sm_fail(SM_EFORMAT, "%s: the file from %s holds the model %s", m->name, source->url, got->name);
-    if (err == 0 || err == SM_EFORMAT) { /* whole and used, or whole and wrong: either way of no more use */
+    const bool whole = err == 0;
+    if (err == 0 && (err = import_as(home, weights, m, o->replace, &got)) == SM_ENOTFOUND)
+        err = sm_fail(SM_EFORMAT, "%s: what came from %s is not this model's weights", m->name, source->url);
+    if (err == 0 || err == SM_EFORMAT || (whole && err == SM_EUNSUPPORTED)) { /* used, or wrong: of no more use */
         if (weights)
             unlink(weights);
         if (card)
