@@ -94,7 +94,8 @@ memcheck: all $(call chosen,$(TESTS)) ## the test programs under valgrind; ONLY=
 demo: ## install what is missing, build, analyse the sounds in examples/
 	@scripts/setup
 	@$(MAKE) --no-print-directory all
-	./samplemind analyze examples
+	./samplemind analyze --table examples
+	@echo "the whole of one record: ./samplemind analyze --json examples/kick.wav; models: ./samplemind models list"
 
 bench: all $(BUILD)/bench/nn_layers ## time models and front ends; bare networks by step
 	./samplemind bench

@@ -169,8 +169,12 @@ int h5_fill_chunks(const sm_weights *w, const w_tensor *t, void *out)
     const size_t n = (size_t)nn_elements(&t->shape);
     job j = { .c = c, .out = out, .budget = w->size / 8 };
     int err = 0;
-    for (size_t i = 0; i < n; i++)
-        memcpy(j.out + i * c->unit, c->fill, c->unit);
+    /* the fill value, by copies of what is filled already */
+    for (size_t done = 0, size = n * c->unit; done < size;) {
+        const size_t piece = done == 0 ? c->unit : SM_MIN(done, size - done);
+        memcpy(j.out + done, done == 0 ? (const uint8_t *)c->fill : j.out, piece);
+        done += piece;
+    }
     j.a = sm_alloc(1, c->chunk_bytes + 4);
     j.b = sm_alloc(1, c->chunk_bytes + 4);
     if (!j.a || !j.b)
