@@ -1,6 +1,7 @@
 /* Pitch over time: CREPE with the decoders of crepe and torchcrepe, or YIN. */
 #include <math.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "engine/engine.h"
 
@@ -38,7 +39,7 @@ static int check(const sm_pitch_options *o, sm_pitch_tracker *t)
         return sm_fail(SM_EUSAGE, "options of %zu bytes: sm_pitch_options_init has not been called", o->size);
     if (!(o->step_ms >= 0) || step < 1 || step > 1000)
         return sm_fail(SM_EUSAGE, "step is %g ms, expected 1 to 1000", o->step_ms);
-    if (o->f_min < 0 || o->f_max < 0 || (o->f_max > 0 && o->f_max <= o->f_min))
+    if (!(o->f_min >= 0) || !(o->f_max >= 0) || (o->f_max > 0 && o->f_max <= o->f_min))
         return sm_fail(SM_EUSAGE, "pitch range %g to %g Hz is empty", o->f_min, o->f_max);
     if (!sm_pitch_decoder_find(o->decoder ? o->decoder : "crepe", &t->decoder)) {
         const char *near = sm_text_nearest(o->decoder, decoders, SM_LENGTH(decoders));
@@ -61,10 +62,11 @@ static int open_network(sm_pitch_tracker *t, const char *name)
         err = sm_fail(SM_EUSAGE, "the model %s does not track pitch; crepe-tiny to crepe-full do", m->name);
     if (err == 0 && !(path = file ? sm_strdup(file + 1) : sm_installed_path(t->options.home, m->name)))
         err = SM_ENOMEM;
-    if (err == 0 && (err = sm_model_open_file(path, &t->weights, &t->card, &found, variant)) < 0 && !file &&
-        err != SM_ENOMEM)
+    if (err == 0 && !file && access(path, F_OK) != 0)
         err = sm_fail(SM_ENOTFOUND, "%s: its weights are not installed; get them with: samplemind models pull %s",
                       m->name, m->name);
+    if (err == 0)
+        err = sm_model_open_file(path, &t->weights, &t->card, &found, variant);
     if (err == 0 && found != m)
         err = sm_fail(SM_EFORMAT, "%s: holds the model %s, expected %s", path, found->name, m->name);
     if (err == 0) {
