@@ -165,6 +165,38 @@ static void percent_line(FILE *out, const char *name, const char *what, double c
         line(out, name, "%s (%.0f %%)", what, 100 * confidence);
 }
 
+/* Only what was measured: a short sound has no loudness range, a very quiet one no loudness. */
+static void print_levels(FILE *out, const sm_summary *s)
+{
+    const struct {
+        const char *format;
+        double value;
+    } parts[] = { { "%.1f LUFS", s->loudness_lufs },
+                  { "true peak %.1f dBTP", s->true_peak_dbtp },
+                  { "range %.1f LU", s->loudness_range_lu },
+                  { "dynamics %.1f dB", s->dynamic_range_db } };
+    char text[160] = "";
+    for (size_t i = 0; i < SM_LENGTH(parts); i++) {
+        const size_t n = strlen(text);
+        if (!isfinite(parts[i].value))
+            continue;
+        snprintf(text + n, sizeof text - n, "%s", n ? ", " : "");
+        snprintf(text + strlen(text), sizeof text - strlen(text), parts[i].format, parts[i].value);
+    }
+    if (*text)
+        line(out, "loudness", "%s", text);
+}
+
+/* What was wrong with a file that could still be read. JSON has it as a field. */
+static void tell_warning(const analysis *a, const sm_record *r)
+{
+    json_t *whole = json_loads(sm_record_json(r), 0, NULL);
+    const char *warning = json_string_value(json_object_get(whole, "warning"));
+    if (warning)
+        sm_cli_warn(a->cli, "%s", warning);
+    json_decref(whole);
+}
+
 /* One file alone: a line a property. What does not apply is not shown. */
 static void print_sheet(FILE *out, const sm_record *r)
 {
@@ -173,17 +205,14 @@ static void print_sheet(FILE *out, const sm_record *r)
     percent_line(out, "kind", s->kind, s->kind_confidence);
     line(out, "length", "%.3f s, %d Hz, %d channel%s", s->duration_s, s->sample_rate_hz, s->channels,
          s->channels == 1 ? "" : "s");
-    if (isfinite(s->loudness_lufs))
-        line(out, "loudness", "%.1f LUFS, true peak %.1f dBTP, range %.1f LU, dynamics %.1f dB", s->loudness_lufs,
-             s->true_peak_dbtp, isfinite(s->loudness_range_lu) ? s->loudness_range_lu : 0.0,
-             isfinite(s->dynamic_range_db) ? s->dynamic_range_db : 0.0);
+    print_levels(out, s);
     if (isfinite(s->bpm))
         line(out, "tempo", "%.2f BPM (%.0f %%), %zu beats", s->bpm, 100 * s->bpm_confidence, s->n_beats);
     if (s->key)
         line(out, "key", "%s, Camelot %s (%.0f %%)", s->key, s->key_camelot, 100 * s->key_confidence);
     if (isfinite(s->pitch_hz))
         line(out, "pitch", "%.2f Hz, %s %+.0f cents (%.0f %%)", s->pitch_hz, s->note_name ? s->note_name : "?",
-             s->note_cents, 100 * s->pitch_confidence);
+             round(s->note_cents) + 0.0, 100 * s->pitch_confidence); /* + 0: no "-0 cents" */
     if (isfinite(s->energy))
         line(out, "energy", "%.1f of 10, brightness %.0f of 100", s->energy, s->brightness);
     percent_line(out, "instrument", s->instrument, s->instrument_confidence);
@@ -211,6 +240,7 @@ static int print_record(analysis *a, const sm_record *r, int err)
         return print_json(a, r);
     if (err < 0)
         return 0; /* the error line has said it */
+    tell_warning(a, r);
     if (a->n_files == 1)
         print_sheet(a->cli->out, r);
     else

@@ -109,8 +109,10 @@ code 0 "$sm" analyze kick.wav sine_440.wav --no-models --table
 lines 3
 silent
 code 0 "$sm" analyze sine_440.wav --no-models --table
-prints 'A4'
-prints '-9.7 LUFS'
+prints 'A4 +0 cents'
+prints '-9.7 LUFS, true peak -6.0 dBTP, dynamics 3.0 dB'
+code 0 "$sm" analyze cut.wav --no-models --table
+says 'cut.wav: the audio ends after'
 
 # ---- where files come from ----
 printf 'kick.wav\nsine_440.wav\n' >list.txt
