@@ -146,6 +146,66 @@ static void batches_over_files_do_not_change_answers(void **state)
     sm_buffer_free(&text[1]);
 }
 
+static char *json_of(sm_engine *e, const char *path)
+{
+    sm_record *r = NULL;
+    test_ok(sm_analyze_file(e, path, &r));
+    char *text = sm_strdup(sm_record_json(r));
+    sm_record_free(r);
+    return text;
+}
+
+static int stop_when_told(void *user, const sm_progress_info *p)
+{
+    (void)p;
+    return *(int *)user;
+}
+
+/* Resamplers, front ends and workers are kept from one sound to the next: nothing of the one before may be heard, nor of one that
+ * was given up half way. */
+static void a_sound_is_the_same_whatever_came_before(void **state)
+{
+    static const char *const between[] = { "examples/noise.aiff", "examples/hihat.wav", "examples/silence.wav",
+                                           "Makefile", "examples/jungle_loop_174.ogg" };
+    (void)state;
+    for (int jobs = 1; jobs <= 2; jobs++) {
+        int told = 0;
+        sm_options o;
+        sm_engine *e = NULL;
+        sm_record *r = NULL;
+        sm_options_init(&o);
+        o.home = home;
+        o.jobs = jobs;
+        o.progress = stop_when_told;
+        o.user = &told;
+        test_ok(sm_engine_open(&o, &e));
+        char *first = json_of(e, "examples/sine_440.wav");
+        for (size_t i = 0; i < SM_LENGTH(between); i++) {
+            told = i % 2 == 0;
+            sm_analyze_file(e, between[i], &r); /* may fail */
+            sm_record_free(r);
+            told = 0;
+            char *again = json_of(e, "examples/sine_440.wav");
+            assert_string_equal(again, first);
+            sm_free(again);
+        }
+        sm_free(first);
+        sm_engine_close(e);
+    }
+}
+
+static void the_models_of_one_sound_on_two_threads_answer_as_on_one(void **state)
+{
+    (void)state;
+    sm_engine *one = test_engine(home, NULL, 1), *two = test_engine(home, NULL, 2);
+    char *a = json_of(one, "examples/melody_c_major.mp3"), *b = json_of(two, "examples/melody_c_major.mp3");
+    assert_string_equal(a, b);
+    sm_free(a);
+    sm_free(b);
+    sm_engine_close(one);
+    sm_engine_close(two);
+}
+
 /* ---- what is not to be had ---- */
 
 static void a_model_that_is_asked_for_and_not_installed_is_named(void **state)
@@ -323,6 +383,8 @@ int main(void)
         cmocka_unit_test(no_models_means_none),
         cmocka_unit_test(as_many_classes_are_told_as_were_asked_for),
         cmocka_unit_test(batches_over_files_do_not_change_answers),
+        cmocka_unit_test(a_sound_is_the_same_whatever_came_before),
+        cmocka_unit_test(the_models_of_one_sound_on_two_threads_answer_as_on_one),
         cmocka_unit_test(a_model_that_is_asked_for_and_not_installed_is_named),
         cmocka_unit_test(damaged_weights_are_named_and_the_rest_goes_on),
         cmocka_unit_test(a_file_can_be_given_for_a_model),
