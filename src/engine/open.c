@@ -82,6 +82,16 @@ static int find_open(const sm_engine *e, const sm_model *m)
     return -1;
 }
 
+/* The first digits of the official file's SHA-256: kept by an import, else of the file itself. */
+static int weights_hash(const sm_weights *w, const char *path, char out[17])
+{
+    char own[65] = "";
+    const char *hash = sm_weights_meta(w, "source_sha256");
+    const int err = hash ? 0 : sm_hash_file(SM_HASH_SHA256, path, own);
+    snprintf(out, 17, "%s", hash ? hash : own);
+    return err;
+}
+
 /* Opens `path` and appends the model. expected NULL: whatever model the file is. */
 static int open_model(sm_engine *e, const char *path, const sm_model *expected, bool hidden)
 {
@@ -104,8 +114,8 @@ static int open_model(sm_engine *e, const char *path, const sm_model *expected, 
         err = sm_fail(SM_EUSAGE, "%s: the model %s is open already", path, m.model->name);
         goto out;
     }
-    const char *hash = sm_weights_meta(m.weights, "source_sha256");
-    snprintf(m.hash, sizeof m.hash, "%s", hash ? hash : "");
+    if ((err = weights_hash(m.weights, path, m.hash)) < 0)
+        goto out;
     const sm_model_options o = { .backend = e->options.backend,
                                  .precision = precision_of(e->options.precision),
                                  .threads = 1,
