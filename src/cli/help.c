@@ -167,9 +167,22 @@ static void man_command(const sm_command *c, const char *label, FILE *out)
     }
 }
 
+/* The groups of common options that some command takes. */
+static unsigned common_of(const sm_command *const *commands)
+{
+    unsigned groups = 0;
+
+    for (; commands && *commands; commands++)
+        if (!(*commands)->hidden)
+            groups |= (*commands)->common | common_of((*commands)->subcommands);
+    return groups;
+}
+
 void sm_help_man(FILE *out)
 {
-    static const sm_command all = { .common = ~0u };
+    const sm_command all = { .common = common_of(sm_commands) };
+    const sm_option *o;
+    size_t at = 0;
 
     fprintf(
         out,
@@ -182,10 +195,12 @@ void sm_help_man(FILE *out)
     for (const sm_command *const *c = sm_commands; *c; c++)
         man_command(*c, (*c)->name, out);
     fputs(".SH COMMON OPTIONS\nEach command takes those that make sense for it; its \\-\\-help lists them.\n", out);
-    for (const sm_option *o = sm_common_options; o->name; o++)
+    while ((o = sm_command_common(&all, &at)) != NULL)
         man_option(&all, o, out);
     fputs(".SH ENVIRONMENT\n.TP\n.B SAMPLEMIND_NAME\nThe default of \\-\\-name, for any option.\n"
           ".TP\n.B SAMPLEMIND_HOME\nThe folder of models; else samplemind in XDG_DATA_HOME or ~/.local/share.\n"
+          ".TP\n.B SAMPLEMIND_MIRROR\nA base URL from which models pull takes files, as MIRROR/HOST/PATH.\n"
+          ".TP\n.B HF_TOKEN\nSent to huggingface.co for files that need a login.\n"
           ".SH EXIT STATUS\n.TP\n.B 0\nall done\n.TP\n.B 1\nfailed, nothing useful made\n.TP\n.B 2\nwrong usage\n"
           ".TP\n.B 3\nsome files failed, the others are done\n.TP\n.B 4\na model or its weights are missing or do not\n"
           "verify\n.TP\n.B 130\ninterrupted\n",
