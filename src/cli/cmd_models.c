@@ -162,7 +162,8 @@ static int info_of_model(sm_cli *cli, const sm_model *m)
         fprintf(out, "installed  %s (%.1f MB, from %s, SHA-256 %s)\n", i.path, (double)i.bytes / 1e6, i.source_format,
                 i.source_sha256);
     else
-        fprintf(out, "installed  no; get it with: samplemind models pull %s\n", m->name);
+        fprintf(out, "installed  no; get it with: samplemind models %s %s\n", m->n_sources ? "pull" : "import",
+                m->n_sources ? m->name : "FILE");
     if (m->page)
         fprintf(out, "page       %s\n", m->page);
     sm_installed_free(&i);
@@ -350,11 +351,12 @@ static const sm_command cmd_pull = {
     .name = "pull",
     .summary = "download official weights, check them, install them",
     .description =
-        "Files come over HTTPS from their publishers and are checked against known hashes. A download that breaks off "
-        "is gone on\n"
-        "with the next time. SAMPLEMIND_MIRROR names a mirror's base URL (the file is then MIRROR/HOST/PATH); HF_TOKEN "
-        "is sent\n"
-        "to huggingface.co for gated files. Licences are the publishers' own; several do not allow commercial use.",
+        "Files come over HTTPS from their publishers and are checked: by their hash where it is known, else by the "
+        "tensors that\n"
+        "they must hold; what came first is remembered. A download that breaks off is gone on with the next time.\n"
+        "SAMPLEMIND_MIRROR names a mirror's base URL (the file is then MIRROR/HOST/PATH); HF_TOKEN is sent to "
+        "huggingface.co\n"
+        "for gated files. Licences are the publishers' own; several do not allow commercial use.",
     .operands = "NAME...",
     .least_operands = 1,
     .options = pull_options,
