@@ -206,8 +206,12 @@ static int pitch_run(sm_cli *cli, const void *args, char *const *operands, size_
     int err = 0;
     if (a->output && !sm_is_directory(a->output))
         return sm_fail(SM_EIO, "%s: no such folder; --output names one that exists", a->output);
-    for (size_t i = 0; i < n && err == 0; i++)
+    for (size_t i = 0; i < n && err == 0; i++) {
+        const size_t before = files.length + problems.length;
         err = sm_walk(operands[i], &files, &problems);
+        if (err == 0 && files.length + problems.length == before)
+            sm_cli_warn(cli, "%s: no sounds in this folder", operands[i]);
+    }
     if (err == 0)
         err = sm_progress_new(cli, "pitch", 0, "s of audio", &bar);
     if (err == 0) {
@@ -237,7 +241,7 @@ static int pitch_run(sm_cli *cli, const void *args, char *const *operands, size_
     for (size_t i = 0; i < problems.length; i++)
         sm_cli_error(cli, "%s", problems.items[i]);
     if (err == 0 && problems.length > 0)
-        err = SM_EXIT_SOME_FAILED;
+        err = files.length > 0 ? SM_EXIT_SOME_FAILED : SM_EXIT_FAILED;
     sm_progress_free(bar);
     sm_pitch_close(t);
     sm_strings_free(&files);

@@ -15,7 +15,7 @@ const sm_option sm_common_options[] = {
     { 0, "table", SM_OPT_SET, COMMON(format), "table", "print a table (default on a terminal)", SM_COMMON_FORMAT },
     { 0, "fields", SM_OPT_LIST, COMMON(fields), "A,B,..", "print only these fields", SM_COMMON_FIELDS },
     { 0, "key-notation", SM_OPT_CHOICE, COMMON(key_notation), "musical|camelot|openkey", "how keys are written (default: musical)", SM_COMMON_KEYS },
-    { 0, "models", SM_OPT_LIST, COMMON(models), "NAME,..", "ask only these models", SM_COMMON_MODELS },
+    { 0, "models", SM_OPT_LIST, COMMON(models), "NAME,..", "ask only these models; NAME=FILE takes these weights", SM_COMMON_MODELS },
     { 0, "no-models", SM_OPT_FLAG, COMMON(no_models), NULL, "ask no model", SM_COMMON_MODELS },
     { 'j', "jobs", SM_OPT_INT, COMMON(jobs), "0..4096", "files at once; 0: as many as there are cores (default: 0)", SM_COMMON_JOBS },
     { 0, "threads", SM_OPT_INT, COMMON(threads), "1..4096", "threads inside one network (default: 1)", SM_COMMON_THREADS },

@@ -181,6 +181,10 @@ code 1 "$sm" pitch sine_440.wav --model yin -o no-such-folder
 says 'no-such-folder'
 code 3 "$sm" pitch sine_440.wav letter.wav --model yin -o f0
 says 'letter.wav'
+code 0 "$sm" pitch nothing --model yin
+says 'nothing: no sounds in this folder'
+code 1 "$sm" pitch no-such.wav --model yin
+says 'no-such.wav'
 code 4 "$sm" pitch sine_440.wav
 says 'samplemind models pull crepe-full'
 code 2 "$sm" pitch sine_440.wav --model yun
