@@ -336,6 +336,55 @@ static int exit_code(const analysis *a, const sm_engine *e, size_t n_problems)
     return sm_exit_of_batch(a->n_written - a->n_failed, a->n_failed + n_problems);
 }
 
+/* Keys of a record that are not in the table of fields, nor names of models. */
+static const char *const other_fields[] = { "path",           "path_base64", "file_bytes",        "mtime_s",
+                                            "container",      "codec",       "bit_depth",         "bitrate_bps",
+                                            "sample_rate_hz", "channels",    "audio_xxh128",      "truncated",
+                                            "warning",        "instrument",  "instrument_scores", "genre",
+                                            "genre_scores",   "mood",        "mood_scores",       "acid",
+                                            "smpl",           "cues",        "file_tags",         "analyzed_by",
+                                            "failed",         "metadata",    "lowlevel",          "rhythm",
+                                            "tonal",          "highlevel" };
+
+/* All names that --fields may have; the caller's. NULL: no memory. */
+static const char **field_names(size_t *n)
+{
+    const dsp_field *fields = NULL;
+    size_t n_models = 0;
+    const size_t n_fields = dsp_fields(&fields);
+    const sm_model *const *models = sm_models(&n_models);
+    const char **names = sm_alloc(SM_LENGTH(other_fields) + n_fields + n_models, sizeof *names);
+    *n = 0;
+    for (size_t i = 0; names && i < SM_LENGTH(other_fields); i++)
+        names[(*n)++] = other_fields[i];
+    for (size_t i = 0; names && i < n_fields; i++)
+        names[(*n)++] = fields[i].name;
+    for (size_t i = 0; names && i < n_models; i++)
+        names[(*n)++] = models[i]->name;
+    return names;
+}
+
+/* A field that no record has is a slip of the finger, not a column of nothing. */
+static int check_fields(const sm_cli *cli)
+{
+    size_t n = 0;
+    const char **names = field_names(&n);
+    int err = names ? 0 : SM_ENOMEM;
+    for (size_t i = 0; err == 0 && i < cli->common.fields.length; i++) {
+        const char *field = cli->common.fields.items[i];
+        size_t k = 0;
+        while (k < n && strcmp(names[k], field) != 0)
+            k++;
+        if (k < n)
+            continue;
+        const char *near = sm_text_nearest(field, names, n);
+        err = sm_cli_usage(cli, "--fields: a record has no field %s%s%s%s", field, near ? "; did you mean " : "",
+                           near ? near : "", near ? "?" : "");
+    }
+    sm_free(names);
+    return err;
+}
+
 static int analyze_run(sm_cli *cli, const void *args, char *const *operands, size_t n)
 {
     analysis a = { .cli = cli, .args = args };
@@ -343,7 +392,9 @@ static int analyze_run(sm_cli *cli, const void *args, char *const *operands, siz
     sm_engine *engine = NULL;
     char *models = NULL;
     size_t n_problems = 0;
-    int err = collect(cli, operands, n, &files, &n_problems);
+    int err = check_fields(cli);
+    if (err == 0)
+        err = collect(cli, operands, n, &files, &n_problems);
     a.n_files = files.length;
     if (err == 0 && files.length == 0 && n_problems == 0) {
         if (!strcmp(cli->common.format, "json"))

@@ -438,8 +438,7 @@ static int open_for_run(const char *name, const run_args *a, const sm_model **m,
         *w = NULL;
         err = sm_fail(SM_EUNSUPPORTED, "%s: of no known model, and without a graph of its own", file);
     } else if (err == SM_ENOTFOUND && *m && path) {
-        err = sm_fail(SM_EXIT_NO_MODEL, "%s: its weights are not installed; get them with: samplemind models pull %s",
-                      name, name);
+        err = sm_fail_prefix(sm_not_installed(SM_EXIT_NO_MODEL, *m), "%s", name);
     } else if (err == 0 && found) {
         if (*m && *m != found)
             err = sm_fail(SM_EFORMAT, "%s: holds the model %s, not %s", file, found->name, name);

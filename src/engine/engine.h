@@ -41,6 +41,8 @@ int sm_models_pull(const char *home, const sm_model *m, const sm_pull_options *o
 /* Reads the whole file and compares it with its pin. SM_EFORMAT: it differs. */
 int sm_models_verify(const char *home, const sm_model *m);
 int sm_models_remove(const char *home, const sm_model *m);
+/* Says that the weights are missing and which command gets them; returns code. */
+int sm_not_installed(int code, const sm_model *m);
 /* By name, or SM_EUSAGE with the nearest right one. */
 int sm_model_named(const char *name, const sm_model **out);
 

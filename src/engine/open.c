@@ -159,7 +159,7 @@ static int installed_path(const sm_engine *e, const sm_model *m, char **out)
         return 0;
     sm_free(*out);
     *out = NULL;
-    return sm_fail(SM_ENOTFOUND, "its weights are not installed; get them with: samplemind models pull %s", m->name);
+    return sm_not_installed(SM_ENOTFOUND, m);
 }
 
 static int open_installed(sm_engine *e, const sm_model *m, bool hidden)

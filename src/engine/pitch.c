@@ -63,8 +63,7 @@ static int open_network(sm_pitch_tracker *t, const char *name)
     if (err == 0 && !(path = file ? sm_strdup(file + 1) : sm_installed_path(t->options.home, m->name)))
         err = SM_ENOMEM;
     if (err == 0 && !file && access(path, F_OK) != 0)
-        err = sm_fail(SM_ENOTFOUND, "%s: its weights are not installed; get them with: samplemind models pull %s",
-                      m->name, m->name);
+        err = sm_fail_prefix(sm_not_installed(SM_ENOTFOUND, m), "%s", m->name);
     if (err == 0)
         err = sm_model_open_file(path, &t->weights, &t->card, &found, variant);
     if (err == 0 && found != m)

@@ -21,6 +21,13 @@ char *sm_installed_path(const char *home, const char *name)
     return home_path(home, "models", name, ".safetensors");
 }
 
+int sm_not_installed(int code, const sm_model *m)
+{
+    return m->n_sources > 0
+               ? sm_fail(code, "its weights are not installed; get them with: samplemind models pull %s", m->name)
+               : sm_fail(code, "its weights are not installed; if you have them: samplemind models import FILE");
+}
+
 int sm_model_named(const char *name, const sm_model **out)
 {
     size_t n = 0;
@@ -91,8 +98,7 @@ int sm_installed_read(const char *home, const sm_model *m, sm_installed *out)
         return SM_ENOMEM;
     int err = 0;
     if (stat(i.path, &s) < 0)
-        err = sm_fail(SM_ENOTFOUND, "%s: its weights are not installed; get them with: samplemind models pull %s",
-                      m->name, m->name);
+        err = sm_fail_prefix(sm_not_installed(SM_ENOTFOUND, m), "%s", m->name);
     else
         err = sm_weights_open(i.path, &w);
     if (err == 0) {
@@ -120,8 +126,7 @@ int sm_models_verify(const char *home, const sm_model *m)
     char *path = sm_installed_path(home, m->name);
     int err = path ? 0 : SM_ENOMEM;
     if (err == 0 && access(path, F_OK) != 0)
-        err = sm_fail(SM_ENOTFOUND, "%s: its weights are not installed; get them with: samplemind models pull %s",
-                      m->name, m->name);
+        err = sm_fail_prefix(sm_not_installed(SM_ENOTFOUND, m), "%s", m->name);
     if (err == 0)
         err = pin_read(home, m, source, pinned);
     if (err == 0 && (err = sm_hash_file(SM_HASH_SHA256, path, now)) == 0 && strcmp(pinned, now) != 0)
