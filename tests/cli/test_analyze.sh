@@ -152,6 +152,14 @@ wait $pid || got=$?
 says 'interrupted'
 [ "$(wc -l <out)" -lt 400 ] || wrong "the interrupt came too late to test anything"
 [ "$(grep -c '^{.*}$' out)" -eq "$(wc -l <out)" ] || wrong "a line is not whole after an interrupt"
+"$sm" analyze "${many[@]}" --no-models --json --fields path -j1 >out 2>err &
+pid=$!
+sleep 1
+kill -INT $pid
+got=0
+wait $pid || got=$?
+[ "$got" -eq 130 ] || wrong "--json interrupted: exit code $got, expected 130"
+[ ! -s out ] || is_json # what is there is a whole array
 got=0
 { "$sm" analyze "${many[@]}" --no-models 2>err || echo $? >rc; } | head -n 1 >out
 grep -q '^{.*}$' out || wrong "no line through head: $(cat out)"
