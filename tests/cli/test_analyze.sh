@@ -86,8 +86,10 @@ is_json
 [ "$(head -c 1 out)" = '{' ] || wrong "--json of one file is no object"
 code 3 "$sm" analyze no-such.wav kick.wav letter.wav --no-models --json
 is_json
-code 0 "$sm" analyze sine_440.wav kick.wav --no-models --fields note_name,path,nonsense
-[ "$(head -n 1 out)" = '{"note_name":"A4","path":"sine_440.wav","nonsense":null}' ] || wrong "--fields: $(head -n 1 out)"
+code 0 "$sm" analyze sine_440.wav kick.wav --no-models --fields note_name,path,bpm
+[ "$(head -n 1 out)" = '{"note_name":"A4","path":"sine_440.wav","bpm":null}' ] || wrong "--fields: $(head -n 1 out)"
+code 2 "$sm" analyze sine_440.wav --no-models --fields note_name,nonsense
+says 'nonsense'
 cp sine_440.wav 'a "b", c.wav'
 code 0 "$sm" analyze 'a "b", c.wav' --no-models --csv --fields path,note_name,key_confidence,bpm,onset_times_s
 [ "$(head -n 1 out)" = 'path,note_name,key_confidence,bpm,onset_times_s' ] || wrong "csv header: $(head -n 1 out)"
