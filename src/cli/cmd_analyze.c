@@ -132,6 +132,9 @@ static int print_csv(analysis *a, const sm_record *r)
 static const char *const headings[] = { "file", "kind",   "length",     "LUFS",  "BPM", "key",
                                         "note", "energy", "instrument", "genre", "mood" };
 
+/* A row has no room for a confidence: a key that is hardly one (of a lone note) is left out. */
+static const double least_key_shown = 0.3;
+
 static void add_row(analysis *a, const sm_record *r)
 {
     const sm_summary *s = sm_record_summary(r);
@@ -140,7 +143,7 @@ static void add_row(analysis *a, const sm_record *r)
     sm_table_number(a->table, s->duration_s, 2);
     sm_table_number(a->table, s->loudness_lufs, 1);
     sm_table_number(a->table, s->bpm, 1);
-    sm_table_text(a->table, s->key);
+    sm_table_text(a->table, s->key_confidence >= least_key_shown ? s->key : NULL);
     sm_table_text(a->table, s->note_name);
     sm_table_number(a->table, s->energy, 1);
     sm_table_text(a->table, s->instrument);
