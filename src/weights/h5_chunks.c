@@ -39,6 +39,7 @@ typedef struct {
     uint8_t *out;
     uint8_t *a, *b;  /* chunk_bytes + 4 each */
     uint64_t budget; /* tree nodes that may still be read */
+    size_t work;     /* bytes of chunks that may still be unpacked: a damaged index may name a large chunk many times */
 } job;
 
 static int inflate_chunk(const job *j, const uint8_t *src, size_t n, uint8_t *dst, size_t *length)
@@ -122,11 +123,14 @@ static void place(const job *j, const uint8_t *chunk, const uint64_t *offset)
     }
 }
 
-static int one_chunk(const job *j, uint64_t address, uint64_t stored, uint32_t mask, const uint64_t *offset)
+static int one_chunk(job *j, uint64_t address, uint64_t stored, uint32_t mask, const uint64_t *offset)
 {
     const uint8_t *chunk = NULL, *src = h5_at(&j->c->file, address, stored, "a chunk");
     if (!src)
         return SM_EFORMAT;
+    if (j->c->chunk_bytes > j->work)
+        return sm_fail(SM_EFORMAT, "its chunks hold far more than the data");
+    j->work -= j->c->chunk_bytes;
     const int err = unfilter(j, src, (size_t)stored, mask, &chunk);
     if (err == 0)
         place(j, chunk, offset);
@@ -167,7 +171,10 @@ int h5_fill_chunks(const sm_weights *w, const w_tensor *t, void *out)
     const h5_chunks *c = t->how;
     static const uint64_t origin[NN_MAX_RANK];
     const size_t n = (size_t)nn_elements(&t->shape);
-    job j = { .c = c, .out = out, .budget = w->size / 8 };
+    /* whole chunks at the edges, in up to two axes, and one large chunk of little data */
+    job j = {
+        .c = c, .out = out, .budget = w->size / 8, .work = 4 * n * c->unit + SM_MAX(c->chunk_bytes, (size_t)1 << 20)
+    };
     int err = 0;
     /* the fill value, by copies of what is filled already */
     for (size_t done = 0, size = n * c->unit; done < size;) {
