@@ -59,7 +59,7 @@ static int inflate_chunk(const job *j, const uint8_t *src, size_t n, uint8_t *ds
 static void unshuffle(const uint8_t *src, size_t n, uint32_t unit, uint8_t *dst)
 {
     const size_t count = n / unit;
-    for (size_t k = 0; k < unit; k++)
+    for (size_t k = 0; k < unit && count > 0; k++) /* an element larger than the chunk: nothing to sort */
         for (size_t i = 0; i < count; i++)
             dst[i * unit + k] = src[k * count + i];
     memcpy(dst + count * unit, src + count * unit, n - count * unit);
