@@ -89,7 +89,7 @@ run-check: all $(EXAMPLES) $(call chosen,$(TESTS) $(REPLAYS))
 	@$(RUN_TESTS) $(call chosen,$(TESTS) $(REPLAYS) $(SCRIPTED))
 
 memcheck: all $(call chosen,$(TESTS)) ## the test programs under valgrind; ONLY="words" a part
-	@SM_UNDER="valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite" $(RUN_TESTS) $(call chosen,$(TESTS))
+	@SM_UNDER="valgrind -q --suppressions=tests/support/valgrind.supp --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite" $(RUN_TESTS) $(call chosen,$(TESTS))
 
 demo: ## install what is missing, build, analyse the sounds in examples/
 	@scripts/setup
