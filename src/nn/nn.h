@@ -193,6 +193,33 @@ nn_id nn_state_write(nn_graph *g, nn_id state, nn_id x, nn_id position);
  * [N, H] or NN_NONE (zeros). Gives [N, T, H]. */
 nn_id nn_lstm(nn_graph *g, nn_id x, nn_id w_ih, nn_id w_hh, nn_id b, nn_id h, nn_id c);
 
+/* ---- training ----
+ *
+ *     nn_graph_train(g);                                // before building: weights become parameters
+ *     nn_id logits = model_build(g, source, x);         // the function that builds it for inference
+ *     nn_id loss = nn_cross_entropy(g, logits, nn_input(g, "targets", NN_SHAPE(n, classes)), NN_NONE);
+ *     nn_output(g, "loss", loss);
+ *     err = nn_backward(g, loss);                       // outputs "grad.NAME" for each parameter NAME
+ *     err = nn_compile(g, &options, &plan);             // one thread a plan; several run states side by side
+ *
+ * The plan's inputs are the graph's own, each parameter by its name in the weights, and "dropout_seed" if anything drops out. */
+
+/* From now on nn_weight() makes a parameter: a plan input of that name (the same node for the same name), whose first value the
+ * caller takes from the source. Tensors of whole numbers stay constants. nn_batch_norm then uses mean and biased variance of
+ * the batch; its running mean and variance are no inputs, but the graph gives the batch's, as outputs "stat.NAME" under the
+ * names of the running ones. */
+void nn_graph_train(nn_graph *g);
+bool nn_graph_trains(const nn_graph *g);
+/* x * mask / (1 - rate), 0 <= rate < 1, in a graph that trains; else x itself. The mask is a function of the i32 input
+ * "dropout_seed" [1], of how many dropouts the graph had before, and of the place in x: the same on any number of threads. */
+nn_id nn_dropout(nn_graph *g, nn_id x, float rate);
+/* A scalar: the mean over n of weights[n] H(targets[n], softmax(logits[n])). logits, targets [N, C]: rows of targets are
+ * distributions (label smoothing, mixup); weights [N] or NN_NONE: 1. Differentiable in the logits only. */
+nn_id nn_cross_entropy(nn_graph *g, nn_id logits, nn_id targets, nn_id weights);
+/* Appends the gradients of `loss` (one element) and an output "grad.NAME" of the parameter's shape for each parameter; zeros where
+ * the loss does not depend on it. SM_EUNSUPPORTED naming an operator on the way that has no gradient. */
+int nn_backward(nn_graph *g, nn_id loss);
+
 /* ---- compiling and running ---- */
 typedef enum { NN_PRECISION_AUTO, NN_PRECISION_F32, NN_PRECISION_BF16, NN_PRECISION_INT8 } nn_precision;
 typedef struct nn_pack
