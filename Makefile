@@ -16,7 +16,7 @@ BUILD    := build/$(notdir $(firstword $(CC)))$(if $(SAN),-$(subst $(comma),-,$(
 VERSION  := $(shell sed -n 's/.*return "\([0-9.]*\)".*/\1/p' src/base/version.c)
 SONAME   := libsamplemind.so.$(firstword $(subst ., ,$(VERSION)))
 
-PACKAGES := sndfile libmpg123 soxr libebur128 kissfft-float jansson libcurl libxxhash libcrypto zlib
+PACKAGES := sndfile libmpg123 soxr libebur128 kissfft-float jansson libcurl libxxhash libcrypto zlib sqlite3
 FOUND    := $(shell pkg-config --exists $(PACKAGES) 2>/dev/null && echo yes)
 WARN     := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla -Wwrite-strings
 SAN_FLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer) $(if $(findstring undefined,$(SAN)),-fno-sanitize-recover=undefined)
