@@ -1,6 +1,4 @@
-/* The kernels of lanes.h, in terms of these, which the including file defines for its instruction set:
- *     LANES, TILE_ROWS and TILE_COLUMNS (2; rows x columns fill the registers), vec (LANES floats), v_set1(x), v_load(p), v_store(p, v), v_fma(a, b, c) = a b + c, v_fnma = c - a b, v_max, v_zero(),
- *     LANES_NAME (the descriptor), LANES_TEXT
+/* The kernels of lanes.h, in terms of simd_*.h and TILE_ROWS, TILE_COLUMNS (2; rows x columns fill the registers).
  * Included once by each; not a header for anyone else. */
 
 #define LANE_INLINE static inline __attribute__((always_inline))
@@ -449,8 +447,8 @@ static void small_matmul(int m, int n, int k, const float *a, int64_t lda, const
         matmul_columns(n - j >= 2 * LANES ? 2 : 1, m, k, a, lda, b + j, n, c + j, ldc);
 }
 
-const nn_lanes LANES_NAME = {
-    .name = LANES_TEXT,
+const nn_lanes SIMD(nn_lanes) = {
+    .name = SIMD_TEXT,
     .lanes = LANES,
     .forward = fft_forward,
     .inverse = fft_inverse,

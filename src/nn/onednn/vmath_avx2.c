@@ -1,0 +1,5 @@
+/* Functions of 8 floats at a time. */
+#include "nn/onednn/simd_avx2.h"
+#include "nn/onednn/vmath_body.h"
+#include "nn/onednn/vmath_array.h"
+#include "nn/onednn/simd_end.h"
