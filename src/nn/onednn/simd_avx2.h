@@ -11,6 +11,7 @@ typedef __m256 vec;
 typedef __m256 vmask;
 enum { LANES = 8 };
 #define SIMD(NAME)        NAME##_avx2
+#define LANES_BITS        256
 #define SIMD_TEXT         "avx2"
 #define v_set1(x)         _mm256_set1_ps(x)
 #define v_load(p)         _mm256_loadu_ps(p)

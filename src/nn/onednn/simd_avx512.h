@@ -11,6 +11,7 @@ typedef __m512 vec;
 typedef __mmask16 vmask;
 enum { LANES = 16 };
 #define SIMD(NAME)        NAME##_avx512
+#define LANES_BITS        512
 #define SIMD_TEXT         "avx512"
 #define v_set1(x)         _mm512_set1_ps(x)
 #define v_load(p)         _mm512_loadu_ps(p)

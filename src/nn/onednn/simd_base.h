@@ -14,6 +14,7 @@ typedef __m128 vec;
 typedef __m128 vmask;
 enum { LANES = 4 };
 #define SIMD(NAME)      NAME##_base
+#define LANES_BITS      128
 #define SIMD_TEXT       "sse2"
 #define v_set1(x)       _mm_set1_ps(x)
 #define v_load(p)       _mm_loadu_ps(p)

@@ -1,4 +1,4 @@
 /* Closes simd_avx2.h and simd_avx512.h. */
-#ifdef __clang__
+#if defined(__clang__) && LANES_BITS > 128
 #pragma clang attribute pop
 #endif
