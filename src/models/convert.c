@@ -111,6 +111,15 @@ static int write_meta(sm_safetensors_writer *w, const sm_model *m, const sm_view
     for (size_t i = 0; i < SM_LENGTH(rows) && err == 0; i++)
         if (rows[i].value)
             err = sm_safetensors_writer_meta(w, rows[i].key, rows[i].value);
+    /* what a file of ours says about itself stays with it: classes, heads, front end, training */
+    for (size_t i = 0; i < sm_weights_meta_count(weights) && sm_weights_meta(weights, "samplemind") && err == 0; i++) {
+        const char *key = sm_weights_meta_key(weights, i);
+        bool written = !strcmp(key, "classes") && card && card->n_classes > 0;
+        for (size_t k = 0; k < SM_LENGTH(rows); k++)
+            written |= !strcmp(key, rows[k].key);
+        if (!written && !strchr(key, '@'))
+            err = sm_safetensors_writer_meta(w, key, sm_weights_meta(weights, key));
+    }
     if (err == 0 && card && card->n_classes > 0) {
         sm_buffer text = { 0 };
         sm_json j;

@@ -195,6 +195,8 @@ int sm_model_open(const sm_model *m, sm_weights *w, const sm_model_options *opti
     h->model = m;
     h->weights = w;
     h->needs = m->needs;
+    if (m->hear)
+        m->hear(m, w, &h->needs);
     if (options)
         h->options = *options;
     if (h->options.precision == NN_PRECISION_AUTO)

@@ -137,6 +137,8 @@ struct sm_model {
     int (*build)(nn_graph *g, const sm_model *m, sm_view *v, const sm_model_config *c);
     /* In place, before the network; torch: torchcrepe's way. NULL: none */
     void (*prepare)(const sm_model *m, float *patch, size_t rows, size_t bands, bool torch);
+    /* What this file wants to hear where it differs from `needs` (its front end); NULL: never. */
+    void (*hear)(const sm_model *m, const sm_weights *w, sm_needs *needs);
     /* What becomes of each patch's answer; NULL: scores are pooled (mean and maximum). */
     const struct sm_pooling *pooling;
 };

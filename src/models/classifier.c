@@ -1,0 +1,260 @@
+/* Our classifier of one-shots: instrument (and what else a file has heads for) from a log-mel picture.
+ *
+ * Input   patches    [N, 128 (time), 128 (mel)]   see sm_classifier_prepare
+ * Output  scores     [N, classes]                 softmax of logits / temperature: calibrated probabilities
+ *         embedding  [N, dense]                   the dense layer before the softmax
+ *         NAME       [N, classes]                 of each further head
+ *
+ * Canonical tensors: conv{i}.weight [out, in, 3, 3], conv{i}.bias or norm{i}.{weight,bias,running_mean,running_var}, i = 1, 2 ..;
+ * dense.{weight,bias} (dense_norm.* with norms); head.NAME.{weight,bias}. */
+#include <jansson.h>
+#include <math.h>
+#include <string.h>
+
+#include "models/classifier.h"
+
+/* clang-format off */
+static const sm_classifier_arch archs[] = {
+    /* the brief's: kernels 3x3, 32/64/128 filters, ReLU, 2x2 max-pool, flatten, dense 256, dropout .5 */
+    { .name = "cnn", .model = "samplemind-cnn", .summary = "three blocks of convolution, ReLU and pooling, flatten, dense 256",
+      .stage = { { 32, 1, { 2, 2 } }, { 64, 1, { 2, 2 } }, { 128, 1, { 2, 2 } } }, .stages = 3,
+      .pool = SM_POOL_FLATTEN, .dense = 256, .dropout = 0.5f },
+    /* where a partial stands still counts (pool over time only in the end), when it sounds does not */
+    { .name = "vgg", .model = "samplemind", .summary = "nine convolutions with batch norm, mean and maximum over time",
+      .stage = { { 24, 1, { 2, 2 } }, { 48, 2, { 2, 2 } }, { 96, 2, { 2, 2 } }, { 128, 2, { 2, 2 } }, { 192, 2, { 1, 2 } } }, .stages = 5,
+      .norm = true, .pool = SM_POOL_TIME, .dense = 256, .dropout = 0.4f },
+    { .name = "vgg-gap", .model = "samplemind", .summary = "nine convolutions with batch norm, mean and maximum over the picture",
+      .stage = { { 24, 1, { 2, 2 } }, { 48, 2, { 2, 2 } }, { 96, 2, { 2, 2 } }, { 128, 2, { 2, 2 } }, { 256, 2, { 1, 2 } } }, .stages = 5,
+      .norm = true, .pool = SM_POOL_MEAN_MAX, .dense = 256, .dropout = 0.4f },
+    { .name = "tiny", .model = "samplemind", .summary = "four small stages: for trials",
+      .stage = { { 8, 1, { 4, 4 } }, { 16, 1, { 2, 2 } }, { 32, 1, { 2, 2 } }, { 32, 1, { 2, 2 } } }, .stages = 4,
+      .norm = true, .pool = SM_POOL_MEAN_MAX, .dense = 32, .dropout = 0.1f },
+};
+/* clang-format on */
+
+const sm_classifier_arch *sm_classifier_archs(size_t *n)
+{
+    *n = SM_LENGTH(archs);
+    return archs;
+}
+
+const sm_classifier_arch *sm_classifier_arch_find(const char *name)
+{
+    for (size_t i = 0; i < SM_LENGTH(archs); i++)
+        if (!strcmp(archs[i].name, name))
+            return &archs[i];
+    return NULL;
+}
+
+/* ---- the picture ---- */
+void sm_classifier_prepare(float *patch, size_t n)
+{
+    /* the front end gives log10 of power, 0 for silence */
+    float top = 0;
+    for (size_t i = 0; i < n; i++)
+        top = patch[i] > top ? patch[i] : top;
+    for (size_t i = 0; i < n; i++) {
+        const float db = top > 0 ? 10 * (patch[i] - top) : -SM_CLASSIFIER_RANGE_DB;
+        patch[i] = (SM_MAX(db, -SM_CLASSIFIER_RANGE_DB) + SM_CLASSIFIER_RANGE_DB / 2) / (SM_CLASSIFIER_RANGE_DB / 4);
+    }
+}
+
+static void prepare(const sm_model *m, float *patch, size_t rows, size_t bands, bool torch)
+{
+    (void)m, (void)torch;
+    sm_classifier_prepare(patch, rows * bands);
+}
+
+/* ---- the network ---- */
+static nn_id weight(nn_graph *g, const nn_source *w, const char *layer, const char *part, nn_shape shape)
+{
+    return nn_weight(g, w, nn_name(g, "%s.%s", layer, part), shape);
+}
+
+static nn_id norm(nn_graph *g, const nn_source *w, const char *layer, nn_id x, int64_t n)
+{
+    const nn_id gamma = weight(g, w, layer, "weight", NN_SHAPE(n)), beta = weight(g, w, layer, "bias", NN_SHAPE(n));
+    const nn_id mean = weight(g, w, layer, "running_mean", NN_SHAPE(n)),
+                var = weight(g, w, layer, "running_var", NN_SHAPE(n));
+    return nn_batch_norm(g, x, gamma, beta, mean, var, 1e-5f);
+}
+
+/* 3x3 convolution number i, norm, ReLU; `add` (or NN_NONE) joins before the ReLU */
+static nn_id conv(nn_graph *g, const nn_source *w, const sm_classifier_arch *a, nn_id x, int i, int64_t out, nn_id add)
+{
+    const nn_conv_attrs same = { .pad_before = { 1, 1 }, .pad_after = { 1, 1 } };
+    const int64_t in = nn_shape_of(g, x).dim[1];
+    const char *name = nn_name(g, "conv%d", i);
+    nn_scope(g, "%s", name);
+    const nn_id k = weight(g, w, name, "weight", NN_SHAPE(out, in, 3, 3));
+    x = nn_conv(g, x, k, a->norm ? NN_NONE : weight(g, w, name, "bias", NN_SHAPE(out)), &same);
+    if (a->norm)
+        x = norm(g, w, nn_name(g, "norm%d", i), x, out);
+    if (add != NN_NONE)
+        x = nn_binary(g, NN_ADD, x, add);
+    return nn_tap(g, name, nn_unary(g, NN_RELU, x));
+}
+
+static nn_id pooled(nn_graph *g, const sm_classifier_arch *a, nn_id x)
+{
+    const nn_shape s = nn_shape_of(g, x); /* [N, C, time, mel] */
+    const int64_t n = s.dim[0];
+    if (a->pool == SM_POOL_FLATTEN)
+        return nn_reshape(g, x, NN_SHAPE(n, -1));
+    const bool all = a->pool == SM_POOL_MEAN_MAX;
+    /* pools, not reductions: both have gradients and kernels of their own in every backend */
+    const nn_pool_attrs window = { .kernel = { (int)s.dim[2], all ? (int)s.dim[3] : 1 } };
+    const nn_id parts[2] = { nn_reshape(g, nn_avg_pool(g, x, &window), NN_SHAPE(n, -1)),
+                             nn_reshape(g, nn_max_pool(g, x, &window), NN_SHAPE(n, -1)) };
+    return nn_concat(g, parts, 2, 1);
+}
+
+nn_id sm_classifier_embedding(nn_graph *g, const nn_source *w, const sm_classifier_arch *a, nn_id patches)
+{
+    const nn_shape s = nn_shape_of(g, patches);
+    nn_id x = nn_reshape(g, patches, NN_SHAPE(s.dim[0], 1, s.dim[1], s.dim[2]));
+    for (int i = 0, k = 1; i < a->stages; i++) {
+        const nn_pool_attrs window = { .kernel = { a->stage[i].pool[0], a->stage[i].pool[1] } };
+        for (int c = 0; c < a->stage[i].convs; c++, k++)
+            x = conv(g, w, a, x, k, a->stage[i].channels, a->residual && c > 0 ? x : NN_NONE);
+        x = nn_max_pool(g, x, &window);
+    }
+    nn_scope(g, "dense");
+    x = pooled(g, a, x);
+    const int64_t in = nn_shape_of(g, x).dim[1];
+    x = nn_linear(g, x, weight(g, w, "dense", "weight", NN_SHAPE(a->dense, in)),
+                  weight(g, w, "dense", "bias", NN_SHAPE(a->dense)));
+    return nn_tap(g, "dense", nn_unary(g, NN_RELU, x));
+}
+
+nn_id sm_classifier_logits(nn_graph *g, const nn_source *w, const char *head, int64_t classes, nn_id embedding)
+{
+    const char *name = nn_name(g, "head.%s", head);
+    nn_scope(g, "%s", name);
+    return nn_linear(g, embedding, weight(g, w, name, "weight", NN_SHAPE(classes, nn_shape_of(g, embedding).dim[1])),
+                     weight(g, w, name, "bias", NN_SHAPE(classes)));
+}
+
+/* ---- what a file says about itself ---- */
+static int read_classes(json_t *list, sm_arena *a, sm_classifier_head *h)
+{
+    h->n_classes = json_array_size(list);
+    const char **names = sm_arena_get(a, h->n_classes, sizeof *names, sizeof(void *));
+    for (size_t i = 0; i < h->n_classes && names; i++) {
+        const char *text = json_string_value(json_array_get(list, i));
+        if (!text || !(names[i] = sm_arena_strdup(a, text)))
+            return text ? SM_ENOMEM : SM_EFORMAT;
+    }
+    h->classes = names;
+    return !names ? SM_ENOMEM : h->n_classes < 1 || h->n_classes > 65536 ? SM_EFORMAT : 0;
+}
+
+static int read_head(json_t *x, sm_arena *a, sm_classifier_head *h)
+{
+    const char *name = json_string_value(json_object_get(x, "name"));
+    if (!name || !*name || strlen(name) >= sizeof h->name)
+        return SM_EFORMAT;
+    snprintf(h->name, sizeof h->name, "%s", name);
+    json_t *t = json_object_get(x, "temperature");
+    h->temperature = t ? json_number_value(t) : 1;
+    if (!(h->temperature >= 1e-3 && h->temperature <= 1e3))
+        return SM_EFORMAT;
+    return read_classes(json_object_get(x, "classes"), a, h);
+}
+
+int sm_classifier_heads(const sm_weights *w, sm_arena *a, sm_classifier_head *heads, size_t *n)
+{
+    const char *text = sm_weights_meta(w, "heads");
+    int err = 0;
+    *n = 1;
+    heads[0] = (sm_classifier_head){ "instrument", SM_INSTRUMENTS, 1, sm_instruments };
+    if (!text)
+        return 0;
+    json_t *list = json_loads(text, 0, NULL);
+    *n = json_array_size(list);
+    if (*n < 1 || *n > SM_CLASSIFIER_HEADS)
+        err = SM_EFORMAT;
+    for (size_t i = 0; i < *n && err == 0; i++)
+        err = read_head(json_array_get(list, i), a, &heads[i]);
+    json_decref(list);
+    return err == SM_EFORMAT
+               ? sm_fail(err, "%s: its metadata \"heads\" is no list of {\"name\", \"classes\", \"temperature\"}",
+                         sm_weights_label(w))
+               : err;
+}
+
+/* ---- the model ---- */
+static const sm_classifier_arch *arch_of(const sm_model *m, const char *variant)
+{
+    const sm_classifier_arch *a = variant && *variant ? sm_classifier_arch_find(variant) : NULL;
+    for (size_t i = 0; i < SM_LENGTH(archs) && !a && (!variant || !*variant); i++)
+        a = !strcmp(archs[i].model, m->name) ? &archs[i] : NULL;
+    return a;
+}
+
+static int build(nn_graph *g, const sm_model *m, sm_view *v, const sm_model_config *c)
+{
+    const nn_source w = sm_view_source(v);
+    const sm_classifier_arch *a = arch_of(m, c->variant);
+    sm_classifier_head heads[SM_CLASSIFIER_HEADS];
+    size_t n = 0;
+    if (!a)
+        return nn_graph_fail(g, SM_EUNSUPPORTED, "%s: an architecture \"%s\" that this version does not have",
+                             sm_weights_label(sm_view_weights(v)), c->variant);
+    sm_arena *arena = sm_arena_new();
+    int err = arena ? sm_classifier_heads(sm_view_weights(v), arena, heads, &n) : SM_ENOMEM;
+    if (err < 0) {
+        sm_arena_free(arena);
+        return nn_graph_fail(g, err, "%s", sm_last_error());
+    }
+    const nn_id x = nn_input(g, "patches", NN_SHAPE(c->batch, SM_CLASSIFIER_PATCH, SM_CLASSIFIER_BANDS));
+    const nn_id embedding = sm_classifier_embedding(g, &w, a, x);
+    for (size_t i = 0; i < n; i++) {
+        nn_id y = sm_classifier_logits(g, &w, heads[i].name, (int64_t)heads[i].n_classes, embedding);
+        if (heads[i].temperature != 1)
+            y = nn_binary(g, NN_MUL, y, nn_const_scalar(g, (float)(1 / heads[i].temperature)));
+        nn_output(g, i == 0 ? "scores" : nn_name(g, "%s", heads[i].name), nn_softmax(g, y, 1));
+    }
+    nn_output(g, "embedding", embedding);
+    sm_arena_free(arena);
+    return nn_graph_error(g);
+}
+
+/* Such a file names its model itself; by tensors alone nothing is ours. */
+static bool recognise(const sm_model *m, sm_weights *w, const sm_card *card, const char *hint, char variant[32])
+{
+    (void)m, (void)w, (void)card, (void)hint, (void)variant;
+    return false;
+}
+
+static void hear(const sm_model *m, const sm_weights *w, sm_needs *needs)
+{
+    const char *name = sm_weights_meta(w, "front_end");
+    const dsp_mel_spec *s = name ? dsp_mel_find(name) : NULL;
+    (void)m;
+    if (s && s->bands == needs->bands) {
+        needs->front_end = s->name;
+        needs->rate_hz = s->rate_hz;
+    }
+}
+
+static const sm_classes instruments = { SM_INSTRUMENTS, sm_instruments, NULL, "documentation" };
+
+#define CLASSIFIER(NAME, FIELD, SUMMARY)                                                                               \
+    .name = NAME, .task = SM_TASK_TAGS, .field = FIELD, .summary = SUMMARY, .licence = "Apache-2.0",                   \
+    .page = "docs/training.md", .classes = &instruments,                                                               \
+    .needs = { .rate_hz = 32000,                                                                                       \
+               .resample = SM_RESAMPLE_SOXR,                                                                           \
+               .front_end = "samplemind",                                                                              \
+               .bands = SM_CLASSIFIER_BANDS,                                                                           \
+               .patch = SM_CLASSIFIER_PATCH,                                                                           \
+               .hop = SM_CLASSIFIER_PATCH / 2,                                                                         \
+               .when_short = SM_SHORT_ZERO,                                                                            \
+               .batch = 32 },                                                                                          \
+    .bench = { 10, 10 }, .activation = "softmax", .embedding = true, .recognise = recognise, .build = build,           \
+    .prepare = prepare, .hear = hear
+
+const sm_model sm_model_samplemind = { CLASSIFIER("samplemind", "samplemind",
+                                                  "instrument of a one-shot: 25 classes, and an embedding") };
+const sm_model sm_model_samplemind_cnn = { CLASSIFIER("samplemind-cnn", "samplemind_cnn",
+                                                      "instrument of a one-shot, by the simplest network") };
