@@ -5,7 +5,7 @@
 #include "base/base.h"
 
 typedef struct {
-    sm_buffer text; /* cut into cells in place */
+    sm_buffer text;     /* cut into cells in place */
     const char **names; /* [columns] */
     const char **cells; /* [rows, columns]; short lines have "" */
     size_t *lines;      /* [rows]: line in the file, from 1 */
