@@ -390,6 +390,26 @@ static nn_type logical_type(const nn_tensor *t)
     return floats || t->scale ? NN_F32 : NN_I32;
 }
 
+/* The input that stands for a weight in training; one for all who ask for the name. */
+static nn_id parameter(nn_graph *g, const char *name, nn_shape shape)
+{
+    char found[96], expected[96];
+    for (size_t i = 0; i < g->n_inputs; i++) {
+        const nn_node *n = &g->nodes[g->inputs[i]];
+        if (strcmp(n->name, name) != 0)
+            continue;
+        if (n->parameter && nn_shape_equal(&n->shape, &shape))
+            return g->inputs[i];
+        nn_graph_fail(g, SM_EUSAGE, "the parameter '%s' %s meets an input of that name %s", name,
+                      nn_shape_text(&shape, expected), nn_shape_text(&n->shape, found));
+        return NN_NONE;
+    }
+    const nn_id id = nn_input(g, name, shape);
+    if (id != NN_NONE)
+        g->nodes[id].parameter = true;
+    return id;
+}
+
 nn_id nn_weight(nn_graph *g, const nn_source *w, const char *name, nn_shape shape)
 {
     nn_tensor t;
@@ -406,6 +426,8 @@ nn_id nn_weight(nn_graph *g, const nn_source *w, const char *name, nn_shape shap
                       nn_shape_text(&t.shape, found), nn_shape_text(&shape, expected));
         return NN_NONE;
     }
+    if (g->trains && logical_type(&t) == NN_F32)
+        return parameter(g, name, shape);
     /* weights do not move while plans use them, so the place says which numbers they are */
     const uint64_t key[4] = { (uint64_t)(uintptr_t)t.data, (uint64_t)t.type, (uint64_t)(uintptr_t)t.scale,
                               (uint64_t)nn_elements(&t.shape) };

@@ -58,7 +58,26 @@ typedef union {
     struct {
         int rotated;
     } rotary;
-    nn_shape reshape; /* the shape asked for; after infer without -1 */
+    nn_shape
+        reshape; /* the shape asked for; after infer without -1. expand: the shape of the result; gather_grad: of the table */
+    struct {
+        nn_conv_attrs conv;
+        nn_shape shape; /* of what the gradient is of: the input, or the weights */
+        bool bias;      /* of weights: the bias' gradient behind theirs */
+    } conv_grad;
+    struct {
+        nn_pool_attrs pool;
+        nn_shape shape; /* of the pool's input */
+        bool relu;      /* max_pool_grad: and through the ReLU whose result was pooled */
+    } pool_grad;
+    struct {
+        int axis;
+        int64_t length, begin, step; /* where along `axis` of that length the numbers were */
+    } spread;                        /* slice_grad */
+    struct {
+        float rate;
+        int number; /* of dropouts before it in the graph */
+    } dropout;
     struct {
         nn_conv_attrs conv;
         int fold, axis; /* nn_fold of the onednn backend, along this axis of the image */
@@ -109,8 +128,10 @@ typedef struct nn_op {
     bool (*view)(const nn_graph *g, const nn_node *n, int64_t *offset);
     /* Are the inputs, in C order, runs of the output, one behind the other? NULL: never. */
     bool (*joins)(const nn_graph *g, const nn_node *n);
-    /* Appends the gradients of the node's inputs, given that of its output; NULL: has none. */
-    int (*gradient)(nn_graph *g, nn_id node, nn_id upstream, nn_id *inputs);
+    /* Appends the gradients of the loss by the node's inputs, given that by its output (of the output's shape). inputs[i] comes as
+     * NN_WANTED or NN_NONE (nobody needs it) and is set to the gradient: of input i's shape, or of its rank with axes of 1 along which it repeats;
+     * NN_NONE: zero. What stays NN_WANTED has no gradient. NULL: none has. Wrong shapes and the like latch in the graph. */
+    void (*gradient)(nn_graph *g, nn_id node, nn_id upstream, nn_id *inputs);
     nn_id (*random)(nn_graph *g,
                     nn_random *r); /* a node of random shape on random inputs, for tests; NULL for leaves */
 } nn_op;
@@ -140,6 +161,7 @@ struct nn_node {
     const char *scope; /* what was being built; "" when nothing was said */
     nn_tensor tensor;  /* op const: its numbers as stored (any type, quantised); borrowed or of the graph's arena */
     int uses;          /* by nodes, outputs, taps */
+    bool parameter;    /* an input that nn_backward gives the gradient of */
     uint64_t identity; /* of a constant: equal numbers in graphs that share weights; 0: not constant */
 };
 
@@ -192,6 +214,20 @@ int nn_graph_clone(const nn_graph *g, nn_graph **out);
 int nn_graph_tidy(nn_graph *g);
 void nn_graph_drop_taps(nn_graph *g);
 
+/* ---- gradients (backward.c) ---- */
+enum { NN_WANTED = -2 };
+nn_id nn_expand(nn_graph *g, nn_id x,
+                nn_shape shape); /* x repeated along its axes of length 1; itself when it has the shape */
+/* The gradient by an operand that was broadcast: summed where it was repeated, of shape `shape`. */
+nn_id nn_sum_to(nn_graph *g, nn_id x, nn_shape shape);
+nn_id nn_scaled(nn_graph *g, nn_id x, double factor);
+nn_id nn_unary_grad(nn_graph *g, const nn_attrs *unary, nn_id v, nn_id upstream); /* v: nn_unary_slope's */
+/* In a graph that trains: the statistics of a batch, given as output "stat.NAME" of the running ones, which are no input any more. */
+void nn_graph_statistic(nn_graph *g, nn_id running, nn_id batch);
+/* Of xhat = (x - mean) / sqrt(variance + eps) along the axes of a mask: xhat, and x's gradient given xhat's. mean false: without the mean (rms norm). */
+nn_id nn_standardised(nn_graph *g, nn_id x, uint32_t axes, double eps, bool mean, nn_id *inverse);
+nn_id nn_standardised_grad(nn_graph *g, nn_id xhat, nn_id inverse, uint32_t axes, bool mean, nn_id upstream);
+
 /* For op->sink: x' of x = permute(x', order), padded in front to the rank of `order` if it has fewer axes: the source when x
  * is that permutation, an inverse permutation when that costs nothing (constants; only axes of length 1 move). Else NN_NONE. */
 nn_id nn_unpermuted(nn_graph *g, nn_id x, const int *order, int rank);
@@ -239,7 +275,24 @@ bool nn_is_filled(const nn_graph *g, nn_id id, float v); /* sees plain constants
 
 /* ---- what reference kernels share ---- */
 double nn_unary_value(nn_unary_kind kind, double x, double alpha, double beta);
+/* The slope, as a function of the result where that says it (so that the argument need not be kept), else of the argument. */
+bool nn_unary_by_result(nn_unary_kind kind);
+double nn_unary_slope(nn_unary_kind kind, double v, double alpha, double beta);
+/* Whether dropout keeps element i: the same everywhere. `threshold`: nn_dropout_threshold(rate). */
+uint32_t nn_dropout_threshold(float rate);
+uint32_t nn_dropout_key(int32_t seed, int number);
+static inline bool nn_dropout_keeps(uint32_t key, uint32_t threshold, uint32_t i)
+{
+    uint32_t h = i ^ key; /* "lowbias32" of Ellis' hash prospector, twice keyed */
+    h = (h ^ h >> 16) * 0x7feb352du;
+    h = (h ^ h >> 15) * 0x846ca68bu;
+    h = (h ^ h >> 16) + key * 0x9e3779b9u;
+    h = (h ^ h >> 16) * 0x7feb352du;
+    return (h ^ h >> 15) >= threshold;
+}
 double nn_binary_value(nn_binary_kind kind, double a, double b);
+int64_t nn_pad_source(nn_pad_kind kind, int64_t i,
+                      int64_t dim); /* where place i of a padded axis comes from; -1: a zero */
 /* Applies a node's posts to out in place: in[] are the operands of the whole node. */
 void nn_apply_posts(const nn_post *posts, int n, const nn_operand *in, nn_operand out);
 
@@ -247,6 +300,7 @@ void nn_apply_posts(const nn_post *posts, int n, const nn_operand *in, nn_operan
 enum { NN_RANDOM_INPUTS = 16 };
 struct nn_random {
     uint64_t state; /* seed */
+    bool vary;      /* weights are inputs as well: gradients by them are checked */
     int n;          /* inputs made so far, each with the range its numbers must come from */
     struct {
         double low, high;

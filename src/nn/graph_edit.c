@@ -161,6 +161,8 @@ int nn_graph_clone(const nn_graph *g, nn_graph **out)
             goto out;
         c->n = i + 1;
     }
+    c->trains = g->trains;
+    c->n_dropouts = g->n_dropouts;
     if (g->n_inputs)
         memcpy(c->inputs, g->inputs, g->n_inputs * sizeof *c->inputs);
     c->n_inputs = g->n_inputs;

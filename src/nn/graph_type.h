@@ -1,4 +1,4 @@
-/* The graph's own struct, for graph.c, graph_edit.c and constant.c only. */
+/* The graph's own struct, for graph.c, graph_edit.c, constant.c and backward.c only. */
 #ifndef SM_NN_GRAPH_TYPE_H
 #define SM_NN_GRAPH_TYPE_H
 
@@ -13,6 +13,8 @@ struct nn_graph {
     nn_id *inputs;
     size_t n_inputs, cap_inputs;
     const char *scope;
+    bool trains;
+    int n_dropouts;
     int error;
     char message[512];
 };

@@ -44,6 +44,8 @@ nn_id nn_random_ids(nn_graph *g, nn_random *r, nn_shape shape, int low, int high
 
 nn_id nn_random_weight(nn_graph *g, nn_random *r, nn_shape shape, double low, double high)
 {
+    if (r->vary)
+        return nn_random_input(g, r, shape, low, high);
     const int64_t n = nn_elements(&shape);
     float *v = sm_alloc((size_t)SM_MAX(n, 1), sizeof *v);
     if (!v) {

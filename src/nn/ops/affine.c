@@ -45,6 +45,21 @@ static nn_id sink(nn_graph *g, nn_id node, const int *order)
     return nn_permute(g, nn_affine(g, x, n.inputs[1], n.inputs[2], order[n.attrs.axis.axis]), order);
 }
 
+static void gradient(nn_graph *g, nn_id node, nn_id upstream, nn_id *inputs)
+{
+    const nn_node n = *nn_at(g, node);
+    const int axis = n.attrs.axis.axis;
+    const uint32_t others = ((1u << n.shape.rank) - 1) & ~(1u << axis);
+    nn_shape vector = { n.shape.rank, { 1, 1, 1, 1, 1, 1 } };
+    vector.dim[axis] = n.shape.dim[axis];
+    if (inputs[0] != NN_NONE)
+        inputs[0] = nn_binary(g, NN_MUL, upstream, nn_reshape(g, n.inputs[1], vector));
+    if (inputs[1] != NN_NONE)
+        inputs[1] = nn_reduce(g, NN_REDUCE_SUM, nn_binary(g, NN_MUL, upstream, n.inputs[0]), others, false);
+    if (inputs[2] != NN_NONE)
+        inputs[2] = nn_reduce(g, NN_REDUCE_SUM, upstream, others, false);
+}
+
 static nn_id generate(nn_graph *g, nn_random *r)
 {
     nn_shape s = { .rank = nn_random_int(r, 1, 4) };
@@ -63,4 +78,5 @@ const nn_op nn_op_affine = { .name = "affine",
                              .infer = infer,
                              .ref = ref,
                              .sink = sink,
+                             .gradient = gradient,
                              .random = generate };

@@ -30,11 +30,23 @@ static void ref(const nn_call *c)
     }
 }
 
+/* With the statistics of the batch, from which the caller of the plan moves the running ones. */
+static nn_id train(nn_graph *g, nn_id x, nn_id gamma, nn_id beta, nn_id mean, nn_id var, const nn_attrs *a)
+{
+    const nn_id stats = nn_add(g, &nn_op_channel_stats, NULL, &x, 1);
+    const nn_shape v = NN_SHAPE(nn_shape_of(g, stats).dim[1]);
+    nn_graph_statistic(g, mean, nn_reshape(g, nn_slice(g, stats, 0, 0, 1, 1), v));
+    nn_graph_statistic(g, var, nn_reshape(g, nn_slice(g, stats, 0, 1, 2, 1), v));
+    return nn_add(g, &nn_op_batch_norm_train, a, (nn_id[]){ x, stats, gamma, beta }, 4);
+}
+
 nn_id nn_batch_norm(nn_graph *g, nn_id x, nn_id gamma, nn_id beta, nn_id mean, nn_id var, float eps)
 {
     nn_attrs a;
     memset(&a, 0, sizeof a);
     a.norm.eps = eps;
+    if (nn_graph_trains(g))
+        return train(g, x, gamma, beta, mean, var, &a);
     return nn_add(g, &nn_op_batch_norm, &a, (nn_id[]){ x, mean, var, gamma, beta }, 5);
 }
 

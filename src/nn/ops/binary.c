@@ -67,6 +67,50 @@ static nn_id sink(nn_graph *g, nn_id node, const int *order)
     return nn_permute(g, nn_add(g, n.op, &n.attrs, in, 2), order);
 }
 
+/* u where a > b, else 0 (ReLU's slope at a - b) */
+static nn_id where_greater(nn_graph *g, nn_id a, nn_id b, nn_id u)
+{
+    nn_attrs relu;
+    memset(&relu, 0, sizeof relu);
+    relu.unary.kind = NN_RELU;
+    const nn_id difference = nn_binary(g, NN_SUB, a, b);
+    return nn_unary_grad(g, &relu, difference, u);
+}
+
+/* By both operands, of the result's shape. */
+static void slopes(nn_graph *g, const nn_node *n, nn_id y, nn_id u, nn_id by[2])
+{
+    const nn_id a = n->inputs[0], b = n->inputs[1];
+    const nn_binary_kind kind = n->attrs.binary.kind;
+    by[0] = by[1] = u;
+    if (kind == NN_SUB) {
+        by[1] = nn_unary(g, NN_NEG, u);
+    } else if (kind == NN_MUL) {
+        by[0] = nn_binary(g, NN_MUL, u, b);
+        by[1] = nn_binary(g, NN_MUL, u, a);
+    } else if (kind == NN_DIV) {
+        by[0] = nn_binary(g, NN_DIV, u, b);
+        by[1] = nn_unary(g, NN_NEG, nn_binary(g, NN_MUL, by[0], y));
+    } else if (kind == NN_MAX || kind == NN_MIN) {
+        by[0] = kind == NN_MAX ? where_greater(g, a, b, u) : where_greater(g, b, a, u);
+        by[1] = nn_binary(g, NN_SUB, u, by[0]);
+    } else if (kind == NN_POW) { /* a^b: b a^(b - 1), a^b log a */
+        const nn_id less = nn_binary(g, NN_SUB, b, nn_const_scalar(g, 1));
+        by[0] = nn_binary(g, NN_MUL, u, nn_binary(g, NN_MUL, b, nn_binary(g, NN_POW, a, less)));
+        by[1] = nn_binary(g, NN_MUL, u, nn_binary(g, NN_MUL, y, nn_unary(g, NN_LOG, a)));
+    }
+}
+
+static void gradient(nn_graph *g, nn_id node, nn_id upstream, nn_id *inputs)
+{
+    const nn_node n = *nn_at(g, node);
+    nn_id by[2];
+    slopes(g, &n, node, upstream, by);
+    for (int i = 0; i < 2; i++)
+        if (inputs[i] != NN_NONE)
+            inputs[i] = nn_sum_to(g, by[i], nn_shape_of(g, n.inputs[i]));
+}
+
 /* Shapes that broadcast: each axis of either operand may be 1, the second may have fewer. */
 static nn_id generate(nn_graph *g, nn_random *r)
 {
@@ -91,4 +135,5 @@ const nn_op nn_op_binary = { .name = "binary",
                              .infer = infer,
                              .ref = ref,
                              .sink = sink,
+                             .gradient = gradient,
                              .random = generate };

@@ -64,6 +64,19 @@ static bool joins(const nn_graph *g, const nn_node *n)
     return nn_product(&n->shape, 0, n->attrs.axis.axis) == 1;
 }
 
+static void gradient(nn_graph *g, nn_id node, nn_id upstream, nn_id *inputs)
+{
+    const nn_node n = *nn_at(g, node);
+    const int axis = n.attrs.axis.axis;
+    int64_t at = 0;
+    for (int i = 0; i < n.n_own; i++) {
+        const int64_t length = nn_shape_of(g, n.inputs[i]).dim[axis];
+        if (inputs[i] != NN_NONE)
+            inputs[i] = nn_slice(g, upstream, axis, at, at + length, 1);
+        at += length;
+    }
+}
+
 static nn_id generate(nn_graph *g, nn_random *r)
 {
     const int n = nn_random_int(r, 1, 4), rank = nn_random_int(r, 1, 4), axis = nn_random_int(r, 0, rank - 1);
@@ -88,4 +101,5 @@ const nn_op nn_op_concat = { .name = "concat",
                              .ref = ref,
                              .joins = joins,
                              .sink = sink,
+                             .gradient = gradient,
                              .random = generate };

@@ -1,19 +1,13 @@
 /* Convolution (cross-correlation) over the last one or two axes, grouped, strided, dilated. */
-#include "nn/graph.h"
+#include "nn/ops/conv_geometry.h"
 
 #include <string.h>
 
-/* The same for 1-D and 2-D: a 1-D convolution has height 1. */
-typedef struct {
-    int64_t n, c, h, w, k, kh, kw, oh, ow, groups;
-    int sh, sw, dh, dw, ph, pw;
-} geometry;
-
-static geometry measure(const nn_conv_attrs *a, const nn_shape *x, const nn_shape *w, const nn_shape *y)
+nn_conv_geometry nn_conv_measure(const nn_conv_attrs *a, const nn_shape *x, const nn_shape *w, const nn_shape *y)
 {
     const bool flat = x->rank == 3;
     const int v = flat ? 0 : 1; /* where attributes of the width are */
-    return (geometry){
+    return (nn_conv_geometry){
         .n = x->dim[0],
         .c = x->dim[1],
         .k = y->dim[1],
@@ -74,8 +68,7 @@ static int infer(const nn_graph *g, nn_node *n)
     return nn_need_shape(g, n, 2, NN_SHAPE(w->shape.dim[0]));
 }
 
-/* First output column whose tap at `offset` lies inside the input, and the one behind the last. */
-static void columns(const geometry *d, int64_t offset, int64_t *from, int64_t *to)
+void nn_conv_columns(const nn_conv_geometry *d, int64_t offset, int64_t *from, int64_t *to)
 {
     *from = offset >= 0 ? 0 : (-offset + d->sw - 1) / d->sw;
     *to = d->w - offset <= 0 ? 0 : (d->w - offset + d->sw - 1) / d->sw;
@@ -83,13 +76,13 @@ static void columns(const geometry *d, int64_t offset, int64_t *from, int64_t *t
 }
 
 /* Adds one filter row's taps over one input row to a row of sums. */
-static void add_row(const geometry *d, const float *x, const float *w, double *sum)
+static void add_row(const nn_conv_geometry *d, const float *x, const float *w, double *sum)
 {
     for (int64_t j = 0; j < d->kw; j++) {
         const int64_t offset = j * d->dw - d->pw;
         const double factor = (double)w[j];
         int64_t from, to;
-        columns(d, offset, &from, &to);
+        nn_conv_columns(d, offset, &from, &to);
         for (int64_t o = from; o < to; o++)
             sum[o] += factor * (double)x[o * d->sw + offset];
     }
@@ -97,7 +90,7 @@ static void add_row(const geometry *d, const float *x, const float *w, double *s
 
 static void ref(const nn_call *c)
 {
-    const geometry d = measure(&c->attrs->conv, &c->in[0].shape, &c->in[1].shape, &c->out.shape);
+    const nn_conv_geometry d = nn_conv_measure(&c->attrs->conv, &c->in[0].shape, &c->in[1].shape, &c->out.shape);
     const float *x = c->in[0].data, *w = c->in[1].data, *b = c->n_in > 2 ? c->in[2].data : NULL;
     const int64_t cg = d.c / d.groups, kg = d.k / d.groups;
     double *sum = c->scratch;
@@ -183,6 +176,30 @@ static nn_id fold_before(nn_graph *g, nn_id node, nn_id scale, nn_id offset)
                    nn_add_constants(g, nn_in(g, &n, 2) ? n.inputs[2] : NN_NONE, moved), a);
 }
 
+/* Weights and bias together: one pass over the activations gives both. */
+static void gradient(nn_graph *g, nn_id node, nn_id upstream, nn_id *inputs)
+{
+    const nn_node n = *nn_at(g, node);
+    const nn_shape w = nn_shape_of(g, n.inputs[1]);
+    const int64_t count = nn_elements(&w);
+    nn_attrs a;
+    memset(&a, 0, sizeof a);
+    a.conv_grad.conv = n.attrs.conv;
+    if (inputs[0] != NN_NONE) {
+        a.conv_grad.shape = nn_shape_of(g, n.inputs[0]);
+        inputs[0] = nn_add(g, &nn_op_conv_grad_x, &a, (nn_id[]){ upstream, n.inputs[1] }, 2);
+    }
+    if (inputs[1] == NN_NONE && inputs[2] == NN_NONE)
+        return;
+    a.conv_grad.shape = w;
+    a.conv_grad.bias = inputs[2] != NN_NONE;
+    const nn_id both = nn_add(g, &nn_op_conv_grad_w, &a, (nn_id[]){ n.inputs[0], upstream }, 2);
+    if (inputs[1] != NN_NONE)
+        inputs[1] = nn_reshape(g, nn_slice(g, both, 0, 0, count, 1), w);
+    if (inputs[2] != NN_NONE)
+        inputs[2] = nn_slice(g, both, 0, count, count + w.dim[0], 1);
+}
+
 /* 1-D and 2-D; dense, grouped, depthwise; any stride, dilation and padding; sometimes SAME. */
 static nn_id generate(nn_graph *g, nn_random *r)
 {
@@ -214,4 +231,5 @@ const nn_op nn_op_conv = { .name = "conv",
                            .ref = ref,
                            .scratch = scratch,
                            .macs = macs,
+                           .gradient = gradient,
                            .random = generate };

@@ -127,6 +127,36 @@ static nn_id fold_after(nn_graph *g, nn_id node, nn_id scale, nn_id offset)
     return nn_conv_transpose(g, n.inputs[0], w, nn_add_constants(g, b, offset), &n.attrs.conv_transpose);
 }
 
+/* It is the transposed map of a convolution, whose gradients are that convolution, and its own by the weights with input and
+ * upstream gradient in each other's place. */
+static void gradient(nn_graph *g, nn_id node, nn_id upstream, nn_id *inputs)
+{
+    const nn_node n = *nn_at(g, node);
+    const nn_conv_transpose_attrs *t = &n.attrs.conv_transpose;
+    nn_conv_attrs conv;
+    memset(&conv, 0, sizeof conv);
+    for (int i = 0; i < 2; i++) {
+        conv.stride[i] = t->stride[i];
+        conv.dilation[i] = t->dilation[i];
+        conv.pad_before[i] = t->pad_before[i];
+        conv.pad_after[i] = SM_MAX(t->pad_after[i] - t->output_pad[i], 0);
+    }
+    conv.groups = t->groups;
+    const nn_id back = nn_conv(g, upstream, n.inputs[1], NN_NONE, &conv);
+    if (inputs[1] != NN_NONE) {
+        nn_attrs a = nn_at(g, back) ? nn_at(g, back)->attrs : n.attrs;
+        const nn_conv_attrs resolved = a.conv;
+        memset(&a, 0, sizeof a);
+        a.conv_grad.conv = resolved;
+        a.conv_grad.shape = nn_shape_of(g, n.inputs[1]);
+        inputs[1] =
+            nn_reshape(g, nn_add(g, &nn_op_conv_grad_w, &a, (nn_id[]){ upstream, n.inputs[0] }, 2), a.conv_grad.shape);
+    }
+    inputs[0] = back;
+    if (inputs[2] != NN_NONE)
+        inputs[2] = nn_reduce(g, NN_REDUCE_SUM, upstream, n.shape.rank == 3 ? 1 | 4 : 1 | 4 | 8, false);
+}
+
 static nn_id generate(nn_graph *g, nn_random *r)
 {
     const int axes = nn_random_int(r, 1, 2), groups = nn_random_int(r, 0, 2) ? 1 : nn_random_int(r, 2, 3);
@@ -156,4 +186,5 @@ const nn_op nn_op_conv_transpose = { .name = "conv_transpose",
                                      .ref = ref,
                                      .scratch = scratch,
                                      .macs = macs,
+                                     .gradient = gradient,
                                      .random = generate };

@@ -32,6 +32,15 @@ nn_id nn_gather(nn_graph *g, nn_id table, nn_id ids)
     return nn_add(g, &nn_op_gather, NULL, (nn_id[]){ table, ids }, 2);
 }
 
+static void gradient(nn_graph *g, nn_id node, nn_id upstream, nn_id *inputs)
+{
+    const nn_node n = *nn_at(g, node);
+    nn_attrs a;
+    memset(&a, 0, sizeof a);
+    a.reshape = nn_shape_of(g, n.inputs[0]);
+    inputs[0] = nn_add(g, &nn_op_gather_grad, &a, (nn_id[]){ n.inputs[1], upstream }, 2);
+}
+
 static nn_id generate(nn_graph *g, nn_random *r)
 {
     const int rows = nn_random_int(r, 1, 30), d = nn_random_int(r, 1, 20);
@@ -40,6 +49,11 @@ static nn_id generate(nn_graph *g, nn_random *r)
                      nn_random_ids(g, r, NN_SHAPE(nn_random_int(r, 1, 4), nn_random_int(r, 1, 7)), 0, rows - 1));
 }
 
-const nn_op nn_op_gather = {
-    .name = "gather", .min_in = 2, .max_in = 2, .ints = 2, .infer = infer, .ref = ref, .random = generate
-};
+const nn_op nn_op_gather = { .name = "gather",
+                             .min_in = 2,
+                             .max_in = 2,
+                             .ints = 2,
+                             .infer = infer,
+                             .ref = ref,
+                             .gradient = gradient,
+                             .random = generate };

@@ -42,6 +42,21 @@ static nn_id sink(nn_graph *g, nn_id node, const int *order)
     return x == NN_NONE ? NN_NONE : nn_permute(g, nn_glu(g, x, order[n.attrs.axis.axis]), order);
 }
 
+/* a s(b): s(b) u and a s'(b) u */
+static void gradient(nn_graph *g, nn_id node, nn_id upstream, nn_id *inputs)
+{
+    const nn_node n = *nn_at(g, node);
+    const int axis = n.attrs.axis.axis;
+    const int64_t half = n.shape.dim[axis];
+    const nn_id a = nn_slice(g, n.inputs[0], axis, 0, half, 1);
+    const nn_id s = nn_unary(g, NN_SIGMOID, nn_slice(g, n.inputs[0], axis, half, 2 * half, 1));
+    nn_attrs sigmoid;
+    memset(&sigmoid, 0, sizeof sigmoid);
+    sigmoid.unary.kind = NN_SIGMOID;
+    const nn_id gate = nn_unary_grad(g, &sigmoid, s, nn_binary(g, NN_MUL, upstream, a));
+    inputs[0] = nn_concat(g, (nn_id[]){ nn_binary(g, NN_MUL, upstream, s), gate }, 2, axis);
+}
+
 static nn_id generate(nn_graph *g, nn_random *r)
 {
     nn_shape s = { .rank = nn_random_int(r, 1, 4) };
@@ -51,6 +66,11 @@ static nn_id generate(nn_graph *g, nn_random *r)
     return nn_glu(g, nn_random_input(g, r, s, -3, 3), axis);
 }
 
-const nn_op nn_op_glu = {
-    .name = "glu", .min_in = 1, .max_in = 1, .infer = infer, .ref = ref, .sink = sink, .random = generate
-};
+const nn_op nn_op_glu = { .name = "glu",
+                          .min_in = 1,
+                          .max_in = 1,
+                          .infer = infer,
+                          .ref = ref,
+                          .sink = sink,
+                          .gradient = gradient,
+                          .random = generate };

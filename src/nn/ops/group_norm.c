@@ -44,6 +44,26 @@ nn_id nn_group_norm(nn_graph *g, nn_id x, nn_id gamma, nn_id beta, int groups, f
     return nn_add(g, &nn_op_group_norm, &a, (nn_id[]){ x, gamma, beta }, 3);
 }
 
+/* Seen as [N, groups, channels, places]: a group is the last two axes. */
+static void gradient(nn_graph *g, nn_id node, nn_id upstream, nn_id *inputs)
+{
+    const nn_node n = *nn_at(g, node);
+    const int groups = n.attrs.norm.groups;
+    const nn_shape split = NN_SHAPE(n.shape.dim[0], groups, n.shape.dim[1] / groups, -1);
+    const nn_shape vector = NN_SHAPE(1, groups, n.shape.dim[1] / groups, 1), v = NN_SHAPE(n.shape.dim[1]);
+    const nn_id x = nn_reshape(g, n.inputs[0], split), up = nn_reshape(g, upstream, split);
+    nn_id inverse;
+    const nn_id xhat = nn_standardised(g, x, 4 | 8, (double)n.attrs.norm.eps, true, &inverse);
+    if (inputs[0] != NN_NONE) {
+        const nn_id u = n.inputs[1] == NN_NONE ? up : nn_binary(g, NN_MUL, up, nn_reshape(g, n.inputs[1], vector));
+        inputs[0] = nn_reshape(g, nn_standardised_grad(g, xhat, inverse, 4 | 8, true, u), n.shape);
+    }
+    if (inputs[1] != NN_NONE)
+        inputs[1] = nn_reshape(g, nn_sum_to(g, nn_binary(g, NN_MUL, up, xhat), vector), v);
+    if (inputs[2] != NN_NONE)
+        inputs[2] = nn_reshape(g, nn_sum_to(g, up, vector), v);
+}
+
 static nn_id generate(nn_graph *g, nn_random *r)
 {
     const int groups = nn_random_int(r, 1, 4);
@@ -58,5 +78,5 @@ static nn_id generate(nn_graph *g, nn_random *r)
 }
 
 const nn_op nn_op_group_norm = {
-    .name = "group_norm", .min_in = 1, .max_in = 3, .infer = infer, .ref = ref, .random = generate
+    .name = "group_norm", .min_in = 1, .max_in = 3, .infer = infer, .ref = ref, .gradient = gradient, .random = generate
 };

@@ -48,6 +48,23 @@ nn_id nn_layer_norm(nn_graph *g, nn_id x, nn_id gamma, nn_id beta, float eps)
     return nn_add(g, &nn_op_layer_norm, &a, (nn_id[]){ x, gamma, beta }, 3);
 }
 
+static void gradient(nn_graph *g, nn_id node, nn_id upstream, nn_id *inputs)
+{
+    const nn_node n = *nn_at(g, node);
+    const uint32_t last = 1u << (n.shape.rank - 1);
+    const nn_shape v = NN_SHAPE(n.shape.dim[n.shape.rank - 1]);
+    nn_id inverse;
+    const nn_id xhat = nn_standardised(g, n.inputs[0], last, (double)n.attrs.norm.eps, true, &inverse);
+    if (inputs[0] != NN_NONE) {
+        const nn_id u = n.inputs[1] == NN_NONE ? upstream : nn_binary(g, NN_MUL, upstream, n.inputs[1]);
+        inputs[0] = nn_standardised_grad(g, xhat, inverse, last, true, u);
+    }
+    if (inputs[1] != NN_NONE)
+        inputs[1] = nn_sum_to(g, nn_binary(g, NN_MUL, upstream, xhat), v);
+    if (inputs[2] != NN_NONE)
+        inputs[2] = nn_sum_to(g, upstream, v);
+}
+
 static nn_id generate(nn_graph *g, nn_random *r)
 {
     nn_shape s = { .rank = nn_random_int(r, 1, 4) };
@@ -59,6 +76,11 @@ static nn_id generate(nn_graph *g, nn_random *r)
     return nn_layer_norm(g, x, gamma, nn_random_int(r, 0, 2) ? nn_random_weight(g, r, v, -1, 1) : NN_NONE, 1e-5f);
 }
 
-const nn_op nn_op_layer_norm = {
-    .name = "layer_norm", .min_in = 1, .max_in = 3, .inplace = true, .infer = infer, .ref = ref, .random = generate
-};
+const nn_op nn_op_layer_norm = { .name = "layer_norm",
+                                 .min_in = 1,
+                                 .max_in = 3,
+                                 .inplace = true,
+                                 .infer = infer,
+                                 .ref = ref,
+                                 .gradient = gradient,
+                                 .random = generate };

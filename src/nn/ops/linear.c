@@ -67,6 +67,19 @@ static nn_id fold_before(nn_graph *g, nn_id node, nn_id scale, nn_id offset)
                      nn_add_constants(g, nn_in(g, &n, 2) ? n.inputs[2] : NN_NONE, moved));
 }
 
+static void gradient(nn_graph *g, nn_id node, nn_id upstream, nn_id *inputs)
+{
+    const nn_node n = *nn_at(g, node);
+    const nn_shape x = nn_shape_of(g, n.inputs[0]), w = nn_shape_of(g, n.inputs[1]);
+    const nn_id up = nn_reshape(g, upstream, NN_SHAPE(-1, w.dim[0])); /* rows */
+    if (inputs[0] != NN_NONE)
+        inputs[0] = nn_reshape(g, nn_matmul(g, up, n.inputs[1], false, false), x);
+    if (inputs[1] != NN_NONE)
+        inputs[1] = nn_matmul(g, up, nn_reshape(g, n.inputs[0], NN_SHAPE(-1, w.dim[1])), true, false);
+    if (inputs[2] != NN_NONE)
+        inputs[2] = nn_reduce(g, NN_REDUCE_SUM, up, 1, false);
+}
+
 static nn_id generate(nn_graph *g, nn_random *r)
 {
     const int in = nn_random_int(r, 1, 70), out = nn_random_int(r, 1, 40);
@@ -86,4 +99,5 @@ const nn_op nn_op_linear = { .name = "linear",
                              .fold_before = fold_before,
                              .ref = ref,
                              .macs = macs,
+                             .gradient = gradient,
                              .random = generate };

@@ -78,6 +78,21 @@ nn_id nn_matmul(nn_graph *g, nn_id a, nn_id b, bool transpose_a, bool transpose_
     return nn_add(g, &nn_op_matmul, &attrs, (nn_id[]){ a, b }, 2);
 }
 
+static void gradient(nn_graph *g, nn_id node, nn_id upstream, nn_id *inputs)
+{
+    const nn_node n = *nn_at(g, node);
+    const nn_id a = n.inputs[0], b = n.inputs[1];
+    const bool flip_a = n.attrs.transpose.a, flip_b = n.attrs.transpose.b;
+    if (inputs[0] != NN_NONE)
+        inputs[0] =
+            nn_sum_to(g, flip_a ? nn_matmul(g, b, upstream, flip_b, true) : nn_matmul(g, upstream, b, false, !flip_b),
+                      nn_shape_of(g, a));
+    if (inputs[1] != NN_NONE)
+        inputs[1] =
+            nn_sum_to(g, flip_b ? nn_matmul(g, upstream, a, true, flip_a) : nn_matmul(g, a, upstream, !flip_a, false),
+                      nn_shape_of(g, b));
+}
+
 static nn_id generate(nn_graph *g, nn_random *r)
 {
     const int m = nn_random_int(r, 1, 20), n = nn_random_int(r, 1, 20), k = nn_random_int(r, 1, 40);
@@ -104,4 +119,5 @@ const nn_op nn_op_matmul = { .name = "matmul",
                              .ref = ref,
                              .scratch = scratch,
                              .macs = macs,
+                             .gradient = gradient,
                              .random = generate };

@@ -21,8 +21,7 @@ static int infer(const nn_graph *g, nn_node *n)
     return 0;
 }
 
-/* Where output place i of the axis comes from; -1: a zero. */
-static int64_t source(nn_pad_kind kind, int64_t i, int64_t dim)
+int64_t nn_pad_source(nn_pad_kind kind, int64_t i, int64_t dim)
 {
     if (i >= 0 && i < dim)
         return i;
@@ -42,7 +41,7 @@ static void ref(const nn_call *c)
     int32_t *y = c->out.data;
     for (int64_t o = 0; o < outer; o++)
         for (int64_t i = 0; i < length; i++, y += inner) {
-            const int64_t from = source(c->attrs->pad.kind, i - c->attrs->pad.before, xs->dim[axis]);
+            const int64_t from = nn_pad_source(c->attrs->pad.kind, i - c->attrs->pad.before, xs->dim[axis]);
             if (from < 0)
                 memset(y, 0, (size_t)inner * 4);
             else
@@ -71,6 +70,15 @@ static nn_id sink(nn_graph *g, nn_id node, const int *order)
     return nn_permute(g, y, order);
 }
 
+static void gradient(nn_graph *g, nn_id node, nn_id upstream, nn_id *inputs)
+{
+    const nn_node n = *nn_at(g, node);
+    const int axis = n.attrs.pad.axis;
+    const int64_t length = nn_shape_of(g, n.inputs[0]).dim[axis], before = n.attrs.pad.before;
+    inputs[0] = n.attrs.pad.kind == NN_PAD_ZERO ? nn_slice(g, upstream, axis, before, before + length, 1)
+                                                : nn_add(g, &nn_op_pad_grad, &n.attrs, &upstream, 1);
+}
+
 static nn_id generate(nn_graph *g, nn_random *r)
 {
     nn_shape s = { .rank = nn_random_int(r, 1, 4) };
@@ -90,4 +98,5 @@ const nn_op nn_op_pad = { .name = "pad",
                           .infer = infer,
                           .ref = ref,
                           .sink = sink,
+                          .gradient = gradient,
                           .random = generate };

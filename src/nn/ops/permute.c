@@ -73,6 +73,15 @@ static bool view(const nn_graph *g, const nn_node *n, int64_t *offset)
     return true;
 }
 
+static void gradient(nn_graph *g, nn_id node, nn_id upstream, nn_id *inputs)
+{
+    const nn_node *n = nn_at(g, node);
+    int back[NN_MAX_RANK] = { 0 };
+    for (int i = 0; i < n->shape.rank; i++)
+        back[n->attrs.permute.order[i]] = i;
+    inputs[0] = nn_permute(g, upstream, back);
+}
+
 static nn_id generate(nn_graph *g, nn_random *r)
 {
     nn_shape s = { .rank = nn_random_int(r, 1, 5) };
@@ -94,4 +103,5 @@ const nn_op nn_op_permute = { .name = "permute",
                               .ref = ref,
                               .view = view,
                               .sink = sink,
+                              .gradient = gradient,
                               .random = generate };

@@ -102,6 +102,18 @@ nn_id nn_avg_pool(nn_graph *g, nn_id x, const nn_pool_attrs *a)
     return add(g, &nn_op_avg_pool, x, a);
 }
 
+static void gradient(nn_graph *g, nn_id node, nn_id upstream, nn_id *inputs)
+{
+    const nn_node n = *nn_at(g, node);
+    const bool largest = n.op == &nn_op_max_pool;
+    nn_attrs a;
+    memset(&a, 0, sizeof a);
+    a.pool_grad.pool = n.attrs.pool;
+    a.pool_grad.shape = nn_shape_of(g, n.inputs[0]);
+    inputs[0] = largest ? nn_add(g, &nn_op_max_pool_grad, &a, (nn_id[]){ n.inputs[0], upstream }, 2)
+                        : nn_add(g, &nn_op_avg_pool_grad, &a, &upstream, 1);
+}
+
 static nn_id generate(nn_graph *g, nn_random *r, const nn_op *op)
 {
     nn_shape s = { nn_random_int(r, 3, 4), { nn_random_int(r, 1, 3), nn_random_int(r, 1, 20) } };
@@ -127,9 +139,17 @@ static nn_id generate_avg(nn_graph *g, nn_random *r)
     return generate(g, r, &nn_op_avg_pool);
 }
 
-const nn_op nn_op_max_pool = {
-    .name = "max_pool", .min_in = 1, .max_in = 1, .infer = infer, .ref = ref_max, .random = generate_max
-};
-const nn_op nn_op_avg_pool = {
-    .name = "avg_pool", .min_in = 1, .max_in = 1, .infer = infer, .ref = ref_avg, .random = generate_avg
-};
+const nn_op nn_op_max_pool = { .name = "max_pool",
+                               .min_in = 1,
+                               .max_in = 1,
+                               .infer = infer,
+                               .ref = ref_max,
+                               .gradient = gradient,
+                               .random = generate_max };
+const nn_op nn_op_avg_pool = { .name = "avg_pool",
+                               .min_in = 1,
+                               .max_in = 1,
+                               .infer = infer,
+                               .ref = ref_avg,
+                               .gradient = gradient,
+                               .random = generate_avg };

@@ -98,6 +98,24 @@ static nn_id sink(nn_graph *g, nn_id node, const int *order)
     return nn_permute(g, y, left);
 }
 
+static void gradient(nn_graph *g, nn_id node, nn_id upstream, nn_id *inputs)
+{
+    const nn_node n = *nn_at(g, node);
+    const nn_reduce_kind kind = n.attrs.reduce.kind;
+    nn_shape s = nn_shape_of(g, n.inputs[0]);
+    double length = 1;
+    for (int i = 0; i < s.rank; i++)
+        if (n.attrs.reduce.axes >> i & 1) {
+            length *= (double)s.dim[i];
+            s.dim[i] = 1;
+        }
+    const nn_id kept = n.attrs.reduce.keep ? upstream : nn_reshape(g, upstream, s);
+    if (kind == NN_REDUCE_SUM || kind == NN_REDUCE_MEAN)
+        inputs[0] = kind == NN_REDUCE_SUM ? kept : nn_scaled(g, kept, 1 / length);
+    else
+        inputs[0] = nn_add(g, &nn_op_reduce_grad, &n.attrs, (nn_id[]){ n.inputs[0], kept }, 2);
+}
+
 static nn_id generate(nn_graph *g, nn_random *r)
 {
     nn_shape s = { .rank = nn_random_int(r, 1, 5) };
@@ -108,6 +126,11 @@ static nn_id generate(nn_graph *g, nn_random *r)
     return nn_reduce(g, (nn_reduce_kind)nn_random_int(r, 0, NN_REDUCE_KINDS - 1), x, axes, nn_random_int(r, 0, 1));
 }
 
-const nn_op nn_op_reduce = {
-    .name = "reduce", .min_in = 1, .max_in = 1, .infer = infer, .ref = ref, .sink = sink, .random = generate
-};
+const nn_op nn_op_reduce = { .name = "reduce",
+                             .min_in = 1,
+                             .max_in = 1,
+                             .infer = infer,
+                             .ref = ref,
+                             .sink = sink,
+                             .gradient = gradient,
+                             .random = generate };

@@ -50,6 +50,11 @@ static bool view(const nn_graph *g, const nn_node *n, int64_t *offset)
     return true;
 }
 
+static void gradient(nn_graph *g, nn_id node, nn_id upstream, nn_id *inputs)
+{
+    inputs[0] = nn_reshape(g, upstream, nn_shape_of(g, nn_at(g, node)->inputs[0]));
+}
+
 static nn_id generate(nn_graph *g, nn_random *r)
 {
     const int a = nn_random_int(r, 1, 9), b = nn_random_int(r, 1, 9), c = nn_random_int(r, 1, 9);
@@ -64,4 +69,5 @@ const nn_op nn_op_reshape = { .name = "reshape",
                               .infer = infer,
                               .ref = ref,
                               .view = view,
+                              .gradient = gradient,
                               .random = generate };

@@ -37,6 +37,20 @@ nn_id nn_rms_norm(nn_graph *g, nn_id x, nn_id gamma, float eps)
     return nn_add(g, &nn_op_rms_norm, &a, (nn_id[]){ x, gamma }, 2);
 }
 
+static void gradient(nn_graph *g, nn_id node, nn_id upstream, nn_id *inputs)
+{
+    const nn_node n = *nn_at(g, node);
+    const uint32_t last = 1u << (n.shape.rank - 1);
+    nn_id inverse;
+    const nn_id xhat = nn_standardised(g, n.inputs[0], last, (double)n.attrs.norm.eps, false, &inverse);
+    if (inputs[0] != NN_NONE) {
+        const nn_id u = n.inputs[1] == NN_NONE ? upstream : nn_binary(g, NN_MUL, upstream, n.inputs[1]);
+        inputs[0] = nn_standardised_grad(g, xhat, inverse, last, false, u);
+    }
+    if (inputs[1] != NN_NONE)
+        inputs[1] = nn_sum_to(g, nn_binary(g, NN_MUL, upstream, xhat), NN_SHAPE(n.shape.dim[n.shape.rank - 1]));
+}
+
 static nn_id generate(nn_graph *g, nn_random *r)
 {
     const int d = nn_random_int(r, 2, 60);
@@ -44,6 +58,11 @@ static nn_id generate(nn_graph *g, nn_random *r)
     return nn_rms_norm(g, x, nn_random_int(r, 0, 2) ? nn_random_weight(g, r, NN_SHAPE(d), 0.5, 2) : NN_NONE, 1e-6f);
 }
 
-const nn_op nn_op_rms_norm = {
-    .name = "rms_norm", .min_in = 1, .max_in = 2, .inplace = true, .infer = infer, .ref = ref, .random = generate
-};
+const nn_op nn_op_rms_norm = { .name = "rms_norm",
+                               .min_in = 1,
+                               .max_in = 2,
+                               .inplace = true,
+                               .infer = infer,
+                               .ref = ref,
+                               .gradient = gradient,
+                               .random = generate };

@@ -45,14 +45,22 @@ nn_id nn_rotary(nn_graph *g, nn_id x, nn_id cos_table, nn_id sin_table, int rota
     return nn_add(g, &nn_op_rotary, &a, (nn_id[]){ x, cos_table, sin_table }, 3);
 }
 
+/* A rotation's gradient is the rotation back. The tables are not learnt. */
+static void gradient(nn_graph *g, nn_id node, nn_id upstream, nn_id *inputs)
+{
+    const nn_node n = *nn_at(g, node);
+    inputs[0] = nn_rotary(g, upstream, n.inputs[1], nn_unary(g, NN_NEG, n.inputs[2]), n.attrs.rotary.rotated);
+}
+
 static nn_id generate(nn_graph *g, nn_random *r)
 {
     const int half = nn_random_int(r, 1, 8), d = 2 * half + nn_random_int(r, 0, 5), t = nn_random_int(r, 1, 9);
     const nn_id x = nn_random_input(g, r, NN_SHAPE(nn_random_int(r, 1, 2), nn_random_int(r, 1, 3), t, d), -1, 1);
-    const nn_id cosine = nn_random_weight(g, r, NN_SHAPE(t, half), -1, 1);
-    return nn_rotary(g, x, cosine, nn_random_weight(g, r, NN_SHAPE(t, half), -1, 1), 2 * half);
+    nn_random fixed = { .state = r->state ^ 0x5bd1e995u }; /* tables are not learnt */
+    const nn_id cosine = nn_random_weight(g, &fixed, NN_SHAPE(t, half), -1, 1);
+    return nn_rotary(g, x, cosine, nn_random_weight(g, &fixed, NN_SHAPE(t, half), -1, 1), 2 * half);
 }
 
 const nn_op nn_op_rotary = {
-    .name = "rotary", .min_in = 3, .max_in = 3, .infer = infer, .ref = ref, .random = generate
+    .name = "rotary", .min_in = 3, .max_in = 3, .infer = infer, .ref = ref, .gradient = gradient, .random = generate
 };

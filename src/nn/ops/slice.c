@@ -70,6 +70,24 @@ static bool view(const nn_graph *g, const nn_node *n, int64_t *offset)
     return n->attrs.slice.step == 1 && nn_product(x, 0, axis) == 1;
 }
 
+static void gradient(nn_graph *g, nn_id node, nn_id upstream, nn_id *inputs)
+{
+    const nn_node n = *nn_at(g, node);
+    const int axis = n.attrs.slice.axis;
+    const int64_t length = nn_shape_of(g, n.inputs[0]).dim[axis], begin = n.attrs.slice.begin;
+    nn_attrs a;
+    if (n.attrs.slice.step == 1) {
+        inputs[0] = nn_pad(g, upstream, NN_PAD_ZERO, axis, begin, length - begin - n.shape.dim[axis]);
+        return;
+    }
+    memset(&a, 0, sizeof a);
+    a.spread.axis = axis;
+    a.spread.length = length;
+    a.spread.begin = begin;
+    a.spread.step = n.attrs.slice.step;
+    inputs[0] = nn_add(g, &nn_op_slice_grad, &a, &upstream, 1);
+}
+
 static nn_id generate(nn_graph *g, nn_random *r)
 {
     nn_shape s = { .rank = nn_random_int(r, 1, 4) };
@@ -89,4 +107,5 @@ const nn_op nn_op_slice = { .name = "slice",
                             .ref = ref,
                             .view = view,
                             .sink = sink,
+                            .gradient = gradient,
                             .random = generate };

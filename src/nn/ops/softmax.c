@@ -50,6 +50,14 @@ static nn_id sink(nn_graph *g, nn_id node, const int *order)
     return x == NN_NONE ? NN_NONE : nn_permute(g, nn_softmax(g, x, order[n.attrs.axis.axis]), order);
 }
 
+/* dx = y (u - sum(u y)) */
+static void gradient(nn_graph *g, nn_id node, nn_id upstream, nn_id *inputs)
+{
+    const uint32_t axis = 1u << nn_at(g, node)->attrs.axis.axis;
+    const nn_id along = nn_reduce(g, NN_REDUCE_SUM, nn_binary(g, NN_MUL, upstream, node), axis, true);
+    inputs[0] = nn_binary(g, NN_MUL, node, nn_binary(g, NN_SUB, upstream, along));
+}
+
 static nn_id generate(nn_graph *g, nn_random *r)
 {
     nn_shape s = { .rank = nn_random_int(r, 1, 4) };
@@ -66,4 +74,5 @@ const nn_op nn_op_softmax = { .name = "softmax",
                               .infer = infer,
                               .ref = ref,
                               .sink = sink,
+                              .gradient = gradient,
                               .random = generate };

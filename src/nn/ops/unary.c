@@ -35,39 +35,85 @@ F(hard_sigmoid, f_clip(alpha *x + beta, 0, 1))
 F(reciprocal, 1 / x)
 F(softplus, x > 0 ? x + log1p(exp(-x)) : log1p(exp(x)))
 
+/* Slopes: of the result (v is f(x)) where the table says so, else of the argument. At a kink: the slope from below. */
+#define D(NAME, EXPRESSION)                                                                                            \
+    static double d_##NAME(double v, double alpha, double beta)                                                        \
+    {                                                                                                                  \
+        (void)alpha, (void)beta;                                                                                       \
+        return EXPRESSION;                                                                                             \
+    }
+D(relu, v > 0 ? 1 : 0)
+D(leaky_relu, v > 0 ? 1 : alpha)
+D(elu, v > 0 ? 1 : alpha * exp(v))
+D(sigmoid, v *(1 - v))
+D(tanh, 1 - v * v)
+D(gelu, 0.5 * (1 + erf(v * 0.70710678118654752440)) + v * 0.39894228040143267794 * exp(-0.5 * v * v))
+D(swish, f_sigmoid(v, 0, 0) * (1 + v * (1 - f_sigmoid(v, 0, 0))))
+D(exp, v)
+D(log, 1 / v)
+D(sqrt, 0.5 / v)
+D(rsqrt, -0.5 * v * v * v)
+D(abs, v > 0 ? 1 : v < 0 ? -1 : 0)
+D(neg, v - v - 1)
+D(square, 2 * v)
+D(erf, 1.1283791670955125739 * exp(-v * v))
+D(cos, -sin(v))
+D(clip, v > alpha && v <= beta ? 1 : 0)
+D(hard_sigmoid, alpha *v + beta > 0 && alpha * v + beta < 1 ? alpha : 0)
+D(reciprocal, -v *v)
+
+static double d_gelu_tanh(double v, double alpha, double beta)
+{
+    const double t = tanh(0.79788456080286535588 * (v + 0.044715 * v * v * v));
+    (void)alpha, (void)beta;
+    return 0.5 * (1 + t) + 0.5 * v * (1 - t * t) * 0.79788456080286535588 * (1 + 3 * 0.044715 * v * v);
+}
+
 /* low, high: where random tests draw from, so that the function is defined and well conditioned */
 static const struct {
     function f;
     double low, high;
+    function slope;
+    bool by_result; /* the slope is a function of the result */
 } kinds[] = {
-    [NN_RELU] = { f_relu, -3, 3 },
-    [NN_LEAKY_RELU] = { f_leaky_relu, -3, 3 },
-    [NN_ELU] = { f_elu, -3, 3 },
-    [NN_SIGMOID] = { f_sigmoid, -9, 9 },
-    [NN_TANH] = { f_tanh, -4, 4 },
-    [NN_GELU] = { f_gelu, -4, 4 },
-    [NN_GELU_TANH] = { f_gelu_tanh, -4, 4 },
-    [NN_SWISH] = { f_swish, -9, 9 },
-    [NN_EXP] = { f_exp, -5, 5 },
-    [NN_LOG] = { f_log, 0.01, 9 },
-    [NN_SQRT] = { f_sqrt, 0, 9 },
-    [NN_RSQRT] = { f_rsqrt, 0.05, 9 },
-    [NN_ABS] = { f_abs, -3, 3 },
-    [NN_NEG] = { f_neg, -3, 3 },
-    [NN_SQUARE] = { f_square, -3, 3 },
-    [NN_ERF] = { f_erf, -3, 3 },
-    [NN_SIN] = { f_sin, -9, 9 },
-    [NN_COS] = { f_cos, -9, 9 },
-    [NN_CLIP] = { f_clip, -3, 3 },
-    [NN_HARD_SIGMOID] = { f_hard_sigmoid, -5, 5 },
-    [NN_RECIPROCAL] = { f_reciprocal, 0.1, 3 },
-    [NN_SOFTPLUS] = { f_softplus, -9, 9 },
+    [NN_RELU] = { f_relu, -3, 3, d_relu, true },
+    [NN_LEAKY_RELU] = { f_leaky_relu, -3, 3, d_leaky_relu, false },
+    [NN_ELU] = { f_elu, -3, 3, d_elu, false },
+    [NN_SIGMOID] = { f_sigmoid, -9, 9, d_sigmoid, true },
+    [NN_TANH] = { f_tanh, -4, 4, d_tanh, true },
+    [NN_GELU] = { f_gelu, -4, 4, d_gelu, false },
+    [NN_GELU_TANH] = { f_gelu_tanh, -4, 4, d_gelu_tanh, false },
+    [NN_SWISH] = { f_swish, -9, 9, d_swish, false },
+    [NN_EXP] = { f_exp, -5, 5, d_exp, true },
+    [NN_LOG] = { f_log, 0.05, 9, d_log, false },
+    [NN_SQRT] = { f_sqrt, 0.05, 9, d_sqrt, true },
+    [NN_RSQRT] = { f_rsqrt, 0.05, 9, d_rsqrt, true },
+    [NN_ABS] = { f_abs, -3, 3, d_abs, false },
+    [NN_NEG] = { f_neg, -3, 3, d_neg, false },
+    [NN_SQUARE] = { f_square, -3, 3, d_square, false },
+    [NN_ERF] = { f_erf, -3, 3, d_erf, false },
+    [NN_SIN] = { f_sin, -9, 9, f_cos, false },
+    [NN_COS] = { f_cos, -9, 9, d_cos, false },
+    [NN_CLIP] = { f_clip, -3, 3, d_clip, false },
+    [NN_HARD_SIGMOID] = { f_hard_sigmoid, -5, 5, d_hard_sigmoid, false },
+    [NN_RECIPROCAL] = { f_reciprocal, 0.1, 3, d_reciprocal, true },
+    [NN_SOFTPLUS] = { f_softplus, -9, 9, f_sigmoid, false },
 };
 _Static_assert(SM_LENGTH(kinds) == NN_UNARY_KINDS, "a row for each kind");
 
 double nn_unary_value(nn_unary_kind kind, double x, double alpha, double beta)
 {
     return kinds[kind].f(x, alpha, beta);
+}
+
+bool nn_unary_by_result(nn_unary_kind kind)
+{
+    return kinds[kind].by_result;
+}
+
+double nn_unary_slope(nn_unary_kind kind, double v, double alpha, double beta)
+{
+    return kinds[kind].slope(v, alpha, beta);
 }
 
 static int infer(const nn_graph *g, nn_node *n)
@@ -113,6 +159,14 @@ static nn_id sink(nn_graph *g, nn_id node, const int *order)
     return x == NN_NONE ? NN_NONE : nn_permute(g, nn_add(g, n.op, &n.attrs, &x, 1), order);
 }
 
+static void gradient(nn_graph *g, nn_id node, nn_id upstream, nn_id *inputs)
+{
+    const nn_node n = *nn_at(g, node);
+    inputs[0] = n.attrs.unary.kind == NN_NEG
+                    ? nn_unary(g, NN_NEG, upstream)
+                    : nn_unary_grad(g, &n.attrs, nn_unary_by_result(n.attrs.unary.kind) ? node : n.inputs[0], upstream);
+}
+
 static nn_id generate(nn_graph *g, nn_random *r)
 {
     const nn_unary_kind kind = (nn_unary_kind)nn_random_int(r, 0, NN_UNARY_KINDS - 1);
@@ -131,4 +185,5 @@ const nn_op nn_op_unary = { .name = "unary",
                             .infer = infer,
                             .ref = ref,
                             .sink = sink,
+                            .gradient = gradient,
                             .random = generate };
