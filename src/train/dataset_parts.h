@@ -2,23 +2,9 @@
 #ifndef SM_TRAIN_DATASET_PARTS_H
 #define SM_TRAIN_DATASET_PARTS_H
 
+#include "train/csv.h"
 #include "train/dataset_db.h"
 #include "train/dataset_tools.h"
-
-/* ---- dataset_csv.c: tables after RFC 4180 ---- */
-typedef struct {
-    sm_arena *arena; /* of all texts */
-    char **cells;    /* [rows][columns]; the first row is the header */
-    int *lines;      /* [rows]: where each begins in the file */
-    size_t rows, columns;
-} ds_table;
-/* The whole file; a row with another number of cells than the header is SM_EFORMAT. */
-int ds_table_read(const char *path, ds_table *out);
-void ds_table_free(ds_table *t);
-int ds_table_column(const ds_table *t, const char *name); /* -1: none */
-/* A cell; NULL: no such column, or empty. */
-const char *ds_table_cell(const ds_table *t, size_t row, int column);
-void ds_csv_cell(FILE *out, const char *text, char before); /* before: ',' or 0 */
 
 /* ---- dataset_take.c: reading sounds and putting their items ----
  * items: root, path and all that is known of them besides the sound. Files that look as they did are not read again. */

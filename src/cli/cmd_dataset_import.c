@@ -1,0 +1,129 @@
+/* dataset import, dataset debian: sounds come in. */
+#include <string.h>
+
+#include "cli/cmd_dataset.h"
+
+typedef struct {
+    const char *dataset, *label, *source, *family, *licence, *attribution, *url, *split;
+    bool own_classes, again;
+} import_args;
+
+static const sm_option import_options[] = {
+    DATASET_OPTION(import_args),
+    { 'l', "label", SM_OPT_STRING, offsetof(import_args, label), "CLASS",
+      "all of these are CLASS, whatever their names say", 0 },
+    { 0, "licence", SM_OPT_STRING, offsetof(import_args, licence), "TEXT", "their licence: CC0, CC-BY-4.0, own",
+      0 },
+    { 0, "source", SM_OPT_STRING, offsetof(import_args, source), "TEXT",
+      "where they come from (default: the folder's name)", 0 },
+    { 0, "attribution", SM_OPT_STRING, offsetof(import_args, attribution), "TEXT", "who is to be named", 0 },
+    { 0, "url", SM_OPT_STRING, offsetof(import_args, url), "URL", "where they are to be had", 0 },
+    { 0, "family", SM_OPT_STRING, offsetof(import_args, family), "TEXT",
+      "all are of one recording run (default: by pack)", 0 },
+    { 0, "split", SM_OPT_CHOICE, offsetof(import_args, split), "train|val|test", "all stand on this side of the split",
+      0 },
+    { 0, "own-classes", SM_OPT_FLAG, offsetof(import_args, own_classes), NULL,
+      "folders' names are the classes, whatever they are", 0 },
+    { 0, "again", SM_OPT_FLAG, offsetof(import_args, again), NULL, "read files also when they have not changed", 0 },
+    { 0 }
+};
+
+static int print_result(sm_cli *cli, const char *what, const sm_dataset_result *r)
+{
+    const dataset_figure figures[] = { { "added", "added", r->added, true },
+                                       { "updated", "read again because they changed", r->updated, false },
+                                       { "unchanged", "as they were", r->unchanged, false },
+                                       { "unlabelled", "of the new without a label", r->unlabelled, false },
+                                       { "doubtful", "of the new with a doubtful label", r->doubtful, false },
+                                       { "broken", "left out because they are broken", r->broken, false },
+                                       { "missing", "rows of packages that are not installed", r->missing, false } };
+    return dataset_print_figures(cli, what, figures, SM_LENGTH(figures));
+}
+
+/* 0, 1 or 3: what came of so many files. */
+static int exit_of(const sm_dataset_result *r)
+{
+    return sm_exit_of_batch((size_t)(r->added + r->updated + r->unchanged), (size_t)(r->broken + r->missing));
+}
+
+static void add_up(sm_dataset_result *sum, const sm_dataset_result *r)
+{
+    sum->added += r->added;
+    sum->updated += r->updated;
+    sum->unchanged += r->unchanged;
+    sum->broken += r->broken;
+    sum->unlabelled += r->unlabelled;
+    sum->doubtful += r->doubtful;
+    sum->missing += r->missing;
+}
+
+static sm_dataset_import_options options_of(const import_args *a, const dataset_working *w)
+{
+    return (sm_dataset_import_options){ .work = w->work,
+                                        .label = a->label,
+                                        .source = a->source,
+                                        .family = a->family,
+                                        .licence = a->licence,
+                                        .attribution = a->attribution,
+                                        .url = a->url,
+                                        .split = a->split,
+                                        .own_classes = a->own_classes,
+                                        .again = a->again };
+}
+
+static int import_run(sm_cli *cli, const void *args, char *const *operands, size_t n)
+{
+    const import_args *a = args;
+    sm_dataset *d = NULL;
+    dataset_working w;
+    sm_dataset_result sum = { 0 }, r;
+    int err = dataset_open(a->dataset, SM_DATASET_CREATE, &d);
+    size_t failed = 0;
+    if (err < 0)
+        return err;
+    err = dataset_work_begin(cli, "import", &w);
+    const sm_dataset_import_options o = options_of(a, &w);
+    for (size_t i = 0; i < n && err == 0; i++) {
+        err = sm_dataset_import(d, operands[i], &o, &r);
+        add_up(&sum, &r);
+        if (n > 1 && (err == SM_ENOTFOUND || err == SM_EFORMAT)) { /* the others are not to blame */
+            sm_cli_error(cli, "%s", sm_last_error());
+            failed++;
+            err = 0;
+        }
+    }
+    dataset_work_end(&w);
+    sm_dataset_close(d);
+    if (err < 0 && err != SM_ECANCELLED)
+        return err;
+    const int printed = print_result(cli, "import", &sum);
+    sum.broken += (int64_t)failed;
+    return err < 0 ? err : printed < 0 ? printed : exit_of(&sum);
+}
+
+const sm_command sm_cmd_dataset_import = {
+    .name = "import",
+    .summary = "take in folders of sounds, or a table of labels",
+    .description =
+        "A folder is searched for sounds; their labels come from what files and folders are called (docs/dataset.md "
+        "has the rules), in\nthe 25 classes. What names do not say stays unlabelled; what they say twice is doubtful. "
+        "A "
+        ".csv needs the columns path and\nclass; split, family, source, licence, attribution, url, original_name, "
+        "genre, "
+        "mood, energy, pitch_midi, ... are read when\nthey are there. Files that have not changed are not read again. "
+        "Broken files are named and left out (exit code 3).",
+    .operands = "DIR|FILE|TABLE.csv...",
+    .least_operands = 1,
+    .paths = true,
+    .options = import_options,
+    .common = SM_COMMON_JOBS | SM_COMMON_PROGRESS | SM_COMMON_FORMAT,
+    .args_size = sizeof(import_args),
+    .examples =
+        (const sm_example[]){
+            { "samplemind dataset import ~/Samples --licence own", "a folder of packs" },
+            { "samplemind dataset import labels.csv", "a table with classes, splits and licences" },
+            { "samplemind dataset import Claps --label clap --licence CC0 --source \"my field recorder\"",
+              "names say nothing, but you know" },
+            { 0 } },
+    .run = import_run,
+};
