@@ -33,9 +33,13 @@ typedef struct {
     sm_model_handle *handle;
     sm_model_worker *worker;
     nn_plan *plan;
+    nn_run_state *state; /* of plan, when it is run by itself */
+    const void **in;
+    float **out;
     float *audio;
     size_t samples;
     int patches;
+    nn_precision precision;
     double macs;
     double front_s, whole_s, sgemm_gflops; /* best */
     double sum;                            /* of the answers: nothing is optimised away, and two runs can be compared */
@@ -43,6 +47,13 @@ typedef struct {
 
 static void case_close(bench_case *b)
 {
+    for (int i = 0; b->in && i < nn_plan_inputs(b->plan); i++)
+        sm_free((void *)(uintptr_t)b->in[i]);
+    for (int i = 0; b->out && i < nn_plan_outputs(b->plan); i++)
+        sm_free(b->out[i]);
+    sm_free(b->in);
+    sm_free(b->out);
+    nn_run_state_free(b->state);
     nn_plan_free(b->plan);
     sm_model_worker_free(b->worker);
     sm_model_close(b->handle);
@@ -58,16 +69,45 @@ static nn_precision precision_of(const sm_cli *cli)
     return p && !strcmp(p, "bf16") ? NN_PRECISION_BF16 : p && !strcmp(p, "int8") ? NN_PRECISION_INT8 : NN_PRECISION_F32;
 }
 
+/* Memory and made-up inputs to run the plan by itself. */
+static int plan_open(bench_case *b)
+{
+    const int n_in = nn_plan_inputs(b->plan), n_out = nn_plan_outputs(b->plan);
+    if (b->state)
+        return 0;
+    b->in = sm_alloc_zero((size_t)n_in, sizeof *b->in);
+    b->out = sm_alloc_zero((size_t)n_out, sizeof *b->out);
+    int err = b->in && b->out ? 0 : SM_ENOMEM;
+    for (int i = 0; err == 0 && i < n_in; i++) {
+        const nn_shape s = nn_plan_input_shape(b->plan, i);
+        const uint64_t hash = sm_unit_hash(nn_plan_input_name(b->plan, i), 0);
+        float *x = sm_alloc_aligned((size_t)nn_elements(&s), sizeof *x);
+        for (int64_t k = 0; x && k < nn_elements(&s) && nn_plan_input_type(b->plan, i) == NN_F32; k++)
+            x[k] = (float)(1.7 * sm_unit(hash, (uint64_t)k));
+        b->in[i] = x;
+        err = x ? 0 : SM_ENOMEM;
+    }
+    for (int i = 0; err == 0 && i < n_out; i++) {
+        const nn_shape s = nn_plan_output_shape(b->plan, i);
+        b->out[i] = sm_alloc_aligned((size_t)nn_elements(&s), sizeof(float));
+        err = b->out[i] ? 0 : SM_ENOMEM;
+    }
+    return err < 0 ? err : nn_run_state_new(b->plan, &b->state);
+}
+
 static int case_open(sm_cli *cli, const bench_args *a, const sm_model *m, bench_case *b)
 {
     const sm_model_options o = { .backend = a->backend,
                                  .precision = precision_of(cli),
                                  .threads = (int)cli->common.threads };
-    *b = (bench_case){ .model = m, .patches = a->batch > 0 ? (int)a->batch : m->bench.patches };
+    *b = (bench_case){ .model = m,
+                       .precision = o.precision,
+                       .patches = a->batch > 0 ? (int)a->batch : m->bench.patches };
     int err = sm_weights_generated(1, m->generated, &b->weights);
-    if (err == 0)
+    const bool stream = m->task != SM_TASK_SEPARATION;
+    if (err == 0 && stream)
         err = sm_model_open(m, b->weights, &o, &b->handle);
-    if (err == 0)
+    if (err == 0 && stream)
         err = sm_model_worker_new(b->handle, &b->worker);
     const nn_compile_options c = { .backend = a->backend, .precision = o.precision, .threads = o.threads };
     const sm_model_config config = { .batch = b->patches };
@@ -78,7 +118,7 @@ static int case_open(sm_cli *cli, const bench_args *a, const sm_model *m, bench_
     if (err < 0)
         return err;
     b->macs = nn_plan_macs(b->plan);
-    const sm_needs *n = sm_model_needs(b->handle);
+    const sm_needs *n = &m->needs;
     const double seconds = m->bench.audio_s * b->patches / SM_MAX(m->bench.patches, 1);
     b->samples = (size_t)(seconds * n->rate_hz);
     b->audio = sm_alloc(b->samples, sizeof *b->audio);
@@ -106,9 +146,27 @@ static int front_end(const sm_needs *n, const bench_case *b, sm_floats *rows)
     return err;
 }
 
+/* The network alone, on noise. */
+static int run_plan(bench_case *b)
+{
+    int err = plan_open(b);
+    const double start = sm_now_s();
+    if (err == 0)
+        err = nn_run(b->plan, b->state, b->in, b->out);
+    b->whole_s = fmin(b->whole_s, sm_now_s() - start);
+    b->front_s = 0;
+    const nn_shape s = nn_plan_output_shape(b->plan, 0);
+    b->sum = 0;
+    for (int64_t i = 0; err == 0 && i < nn_elements(&s); i++)
+        b->sum += fabs((double)b->out[0][i]);
+    return err;
+}
+
 /* Front end and network over the whole audio, as analyze runs them. */
 static int run_once(bench_case *b)
 {
+    if (!b->handle)
+        return run_plan(b);
     const sm_needs *n = sm_model_needs(b->handle);
     sm_floats rows = { 0 };
     sm_stream *s = NULL;
@@ -156,29 +214,15 @@ static int measure(sm_cli *cli, const bench_args *a, bench_case *b)
 
 static void show_profile(sm_cli *cli, bench_case *b)
 {
-    nn_run_state *state = NULL;
     const nn_profile_row *rows = NULL;
-    const int n_in = nn_plan_inputs(b->plan), n_out = nn_plan_outputs(b->plan);
-    const void **in = sm_alloc_zero((size_t)n_in, sizeof *in);
-    float **out = sm_alloc_zero((size_t)n_out, sizeof *out);
-    int err = in && out ? nn_run_state_new(b->plan, &state) : SM_ENOMEM;
-    for (int i = 0; err == 0 && i < n_in; i++) {
-        const nn_shape s = nn_plan_input_shape(b->plan, i);
-        in[i] = sm_alloc_zero((size_t)nn_elements(&s), sizeof(float));
-        err = in[i] ? 0 : SM_ENOMEM;
-    }
-    for (int i = 0; err == 0 && i < n_out; i++) {
-        const nn_shape s = nn_plan_output_shape(b->plan, i);
-        out[i] = sm_alloc((size_t)nn_elements(&s), sizeof(float));
-        err = out[i] ? 0 : SM_ENOMEM;
-    }
+    int err = plan_open(b);
     if (err == 0)
-        err = nn_run(b->plan, state, in, out); /* warm-up */
+        err = nn_run(b->plan, b->state, b->in, b->out); /* warm-up */
     if (err == 0)
-        nn_run_profile(state, true);
+        nn_run_profile(b->state, true);
     for (int i = 0; i < 3 && err == 0; i++)
-        err = nn_run(b->plan, state, in, out);
-    const size_t n = err == 0 ? nn_run_profile_rows(state, &rows) : 0;
+        err = nn_run(b->plan, b->state, b->in, b->out);
+    const size_t n = err == 0 ? nn_run_profile_rows(b->state, &rows) : 0;
     double total = 0;
     for (size_t i = 0; i < n; i++)
         total += rows[i].seconds;
@@ -189,13 +233,6 @@ static void show_profile(sm_cli *cli, bench_case *b)
                     1e3 * rows[i].seconds / (double)SM_MAX(rows[i].calls, 1),
                     2e-9 * rows[i].macs * (double)rows[i].calls / rows[i].seconds, rows[i].op, rows[i].kernel,
                     rows[i].where ? rows[i].where : "");
-    for (int i = 0; in && i < n_in; i++)
-        sm_free((void *)(uintptr_t)in[i]);
-    for (int i = 0; out && i < n_out; i++)
-        sm_free(out[i]);
-    sm_free(in);
-    sm_free(out);
-    nn_run_state_free(state);
 }
 
 static void show(sm_cli *cli, const bench_case *b)
@@ -204,7 +241,7 @@ static void show(sm_cli *cli, const bench_case *b)
     if (!strcmp(cli->common.format, "table")) {
         fprintf(cli->out, "%-16s %5d %9.2f %9.2f %9.1f %8.1f %7.1f %% %9.0f  %.6g\n", b->model->name, b->patches,
                 1e3 * b->front_s, 1e3 * b->whole_s, gflops, b->sgemm_gflops, 100 * gflops / b->sgemm_gflops,
-                (double)b->samples / sm_model_needs(b->handle)->rate_hz / b->whole_s, b->sum);
+                (double)b->samples / b->model->needs.rate_hz / b->whole_s, b->sum);
         return;
     }
     sm_buffer text = { 0 };
@@ -212,7 +249,7 @@ static void show(sm_cli *cli, const bench_case *b)
     sm_json_init(&j, &text, false);
     sm_json_begin_object(&j);
     sm_json_key(&j, "model"), sm_json_string(&j, b->model->name);
-    sm_json_key(&j, "precision"), sm_json_string(&j, sm_model_precision(b->handle));
+    sm_json_key(&j, "precision"), sm_json_string(&j, b->precision == NN_PRECISION_BF16 ? "bf16" : "f32");
     sm_json_key(&j, "threads"), sm_json_int(&j, cli->common.threads);
     sm_json_key(&j, "patches"), sm_json_int(&j, b->patches);
     sm_json_key(&j, "front_ms"), sm_json_f32(&j, 1e3 * b->front_s);

@@ -25,6 +25,30 @@ void dsp_window(dsp_window_kind kind, int n, float *out);
 void dsp_power(const float *re_im, int bins, float *out); /* squared magnitudes */
 void dsp_magnitude(const float *re_im, int bins, float *out);
 
+/* ---- spectra of a whole chunk and back (chunk_stft.c): what networks over complex spectra take ----
+ * Periodic Hann window of n_fft samples, hop n_fft / 4, divided by sqrt(n_fft) (torch.stft's "normalized"), without the Nyquist
+ * bin. The chunk is continued by reflection; frame t covers samples t hop - 3/2 hop .. t hop + 5/2 hop, so that `samples` of it
+ * have ceil(samples / hop) frames. Spectra are two planes [bins = n_fft / 2][frames]. A chunk is immutable; any number of
+ * threads use it, each with a workspace of its own. */
+typedef struct dsp_chunk dsp_chunk;
+typedef struct dsp_chunk_work dsp_chunk_work;
+/* SM_EUSAGE: n_fft no multiple of 8 from 64 to 65536, or a chunk too short to be reflected. */
+int dsp_chunk_new(int n_fft, int64_t samples, dsp_chunk **out);
+void dsp_chunk_free(dsp_chunk *c);
+int dsp_chunk_work_new(const dsp_chunk *c, dsp_chunk_work **out);
+void dsp_chunk_work_free(dsp_chunk_work *w);
+int dsp_chunk_frames(const dsp_chunk *c);
+/* The work is cut into parts that threads may share, forward and inverse likewise: part 0 .. dsp_chunk_parts - 1. */
+int dsp_chunk_parts(const dsp_chunk *c);
+/* x [samples]; writes the part's frames of both planes, and adds their sums to sum[0] (values) and sum[1] (squares). */
+void dsp_chunk_forward(const dsp_chunk *c, dsp_chunk_work *w, int part, const float *x, float *re, float *im,
+                       double sum[2]);
+/* Adds the inverse of the spectrum re * scale + offset, im * scale + offset (bin 0 counts as real, frames beyond the ends as zero)
+ * to the part's samples of y [samples]: those from dsp_chunk_part to before that of the next part. */
+int64_t dsp_chunk_part(const dsp_chunk *c, int part);
+void dsp_chunk_inverse(const dsp_chunk *c, dsp_chunk_work *w, int part, const float *re, const float *im, float scale,
+                       float offset, float *y);
+
 /* ---- plain frames (frames.c): what CREPE's front end wants, at the rate that it is given ----
  * Frames of `frame` samples every `hop` (also hop > frame); centred: frame t has its middle at sample t * hop, zeros outside the
  * signal. Incomplete frames at the end are dropped. */

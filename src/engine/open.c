@@ -229,7 +229,7 @@ static int open_all_installed(sm_engine *e)
             return SM_ENOMEM;
         const bool there = is_there(path);
         sm_free(path);
-        if (!there || (alike && task_is_open(e, all[i]->task)))
+        if (!there || all[i]->task == SM_TASK_SEPARATION || (alike && task_is_open(e, all[i]->task)))
             continue;
         const int err = open_installed(e, all[i], false);
         if (err < 0 &&

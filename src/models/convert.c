@@ -106,6 +106,7 @@ static int write_meta(sm_safetensors_writer *w, const sm_model *m, const sm_view
         { "source_sha256", sha256 },
         { "licence", m->licence },
         { "card", card ? card->json : NULL },
+        { "kwargs", sm_weights_meta(weights, "kwargs") }, /* a package's arguments of its network, JSON */
     };
     int err = 0;
     for (size_t i = 0; i < SM_LENGTH(rows) && err == 0; i++)

@@ -188,6 +188,10 @@ int sm_model_open(const sm_model *m, sm_weights *w, const sm_model_options *opti
     *out = NULL;
     if (!h)
         return SM_ENOMEM;
+    if (m->task == SM_TASK_SEPARATION) {
+        sm_free(h);
+        return sm_fail(SM_EUNSUPPORTED, "%s: separates sounds, it does not describe them", m->name);
+    }
     if (pthread_mutex_init(&h->lock, NULL)) {
         sm_free(h);
         return sm_fail(SM_ENOMEM, "no memory for a lock");

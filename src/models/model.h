@@ -21,7 +21,14 @@
 #include "dsp/dsp.h"
 #include "weights/weights.h"
 
-typedef enum { SM_TASK_TAGS, SM_TASK_PITCH, SM_TASK_TEMPO, SM_TASK_EMBEDDING, SM_TASK_FRONT_END } sm_task;
+typedef enum {
+    SM_TASK_TAGS,
+    SM_TASK_PITCH,
+    SM_TASK_TEMPO,
+    SM_TASK_EMBEDDING,
+    SM_TASK_FRONT_END,
+    SM_TASK_SEPARATION /* not a stream of patches: separation.h */
+} sm_task;
 
 typedef struct sm_model sm_model;
 typedef struct sm_model_handle sm_model_handle;

@@ -33,7 +33,7 @@ const sm_model *sm_model_find(const char *name)
 
 const char *sm_task_name(sm_task t)
 {
-    static const char *const names[] = { "tags", "pitch", "tempo", "embedding", "front end" };
+    static const char *const names[] = { "tags", "pitch", "tempo", "embedding", "front end", "separation" };
     return (size_t)t < SM_LENGTH(names) ? names[t] : "?";
 }
 
@@ -48,8 +48,8 @@ static void name_hint(const char *path, char out[128])
             name--;
         length = (size_t)(end - name);
     } else {
-        static const char *const endings[] = { ".gz",   ".bz2", ".json", ".pb",     ".onnx",       ".h5",
-                                               ".hdf5", ".pth", ".pt",   ".tflite", ".safetensors" };
+        static const char *const endings[] = { ".gz",   ".bz2", ".json", ".pb", ".onnx",   ".h5",
+                                               ".hdf5", ".pth", ".pt",   ".th", ".tflite", ".safetensors" };
         for (size_t pass = 0; pass < 2; pass++)
             for (size_t i = 0; i < SM_LENGTH(endings); i++) {
                 const size_t n = strlen(endings[i]);

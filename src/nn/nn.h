@@ -260,6 +260,9 @@ nn_shape nn_plan_output_shape(const nn_plan *p, int i);
 nn_type nn_plan_input_type(const nn_plan *p, int i);
 
 int nn_run_state_new(const nn_plan *p, nn_run_state **out); /* activations, scratch, state tensors of one runner */
+/* The same with the activations and scratch of `host` (which outlives it) where they are large enough: for networks of which one
+ * runs after the other. What host keeps from a run is lost when this one runs. */
+int nn_run_state_new_beside(const nn_plan *p, nn_run_state *host, nn_run_state **out);
 void nn_run_state_free(nn_run_state *r);
 void nn_run_reset(nn_run_state *r); /* state tensors to zero */
 /* inputs/outputs: dense C order, in the plan's order; outputs f32. Allocates nothing through our allocator. */

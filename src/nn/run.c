@@ -19,6 +19,7 @@ struct nn_run_state {
     size_t n_borrowed;
     size_t opened; /* steps whose open() has been called */
     bool profile;
+    bool guest[3];        /* activations, scratch, pool: another run state's */
     nn_profile_row *rows; /* one a step */
 };
 
@@ -60,7 +61,27 @@ static int open_steps(nn_run_state *r)
     return 0;
 }
 
+/* Memory of its own, or that of the host where it fits. */
+static int take_memory(nn_run_state *r, const nn_run_state *host)
+{
+    const nn_plan *p = r->plan, *h = host ? host->plan : NULL;
+    r->guest[0] = h && h->activations >= p->activations;
+    r->guest[1] = h && h->scratch >= p->scratch;
+    r->guest[2] = h && h->threads == p->threads;
+    r->activations = r->guest[0] ? host->activations : sm_alloc_aligned(p->activations + 64, 1);
+    r->exec.scratch = r->guest[1] ? host->exec.scratch : sm_alloc_aligned(p->scratch + 64, 1);
+    r->exec.pool = r->guest[2] ? host->exec.pool : NULL;
+    if (!r->activations || !r->exec.scratch)
+        return SM_ENOMEM;
+    return !r->guest[2] && p->threads > 1 ? sm_pool_new(p->threads, &r->exec.pool) : 0;
+}
+
 int nn_run_state_new(const nn_plan *p, nn_run_state **out)
+{
+    return nn_run_state_new_beside(p, NULL, out);
+}
+
+int nn_run_state_new_beside(const nn_plan *p, nn_run_state *host, nn_run_state **out)
 {
     nn_run_state *r = sm_alloc_zero(1, sizeof *r);
     int err = 0;
@@ -69,19 +90,16 @@ int nn_run_state_new(const nn_plan *p, nn_run_state **out)
     if (!r)
         return SM_ENOMEM;
     r->plan = p;
-    r->activations = sm_alloc_aligned(p->activations + 64, 1);
     r->states = sm_alloc_aligned(p->states + 64, 1);
-    r->exec.scratch = sm_alloc_aligned(p->scratch + 64, 1);
     r->exec.data = sm_alloc_zero(p->n_values + 1, sizeof *r->exec.data);
     r->exec.own = sm_alloc_zero(p->n_steps + 1, sizeof *r->exec.own);
     r->exec.threads = p->threads;
     r->exec.run = r;
-    if (p->threads > 1 && (err = sm_pool_new(p->threads, &r->exec.pool)) < 0)
+    if ((err = take_memory(r, host)) < 0)
         goto out;
     r->borrowed = sm_alloc(p->n_values + 1, sizeof *r->borrowed);
     r->rows = sm_alloc_zero(p->n_steps + 1, sizeof *r->rows);
-    if (!r->activations || !r->states || !r->exec.scratch || !r->exec.data || !r->exec.own || !r->borrowed ||
-        !r->rows) {
+    if (!r->states || !r->exec.data || !r->exec.own || !r->borrowed || !r->rows) {
         err = SM_ENOMEM;
         goto out;
     }
@@ -105,10 +123,13 @@ void nn_run_state_free(nn_run_state *r)
     for (size_t i = 0; i < r->opened; i++)
         if (r->plan->steps[i].close && r->exec.own[i])
             r->plan->steps[i].close(r->exec.own[i]);
-    sm_pool_free(r->exec.pool);
-    sm_free(r->activations);
+    if (!r->guest[2])
+        sm_pool_free(r->exec.pool);
+    if (!r->guest[0])
+        sm_free(r->activations);
+    if (!r->guest[1])
+        sm_free(r->exec.scratch);
     sm_free(r->states);
-    sm_free(r->exec.scratch);
     sm_free(r->exec.data);
     sm_free(r->exec.own);
     sm_free(r->borrowed);
