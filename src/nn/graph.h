@@ -83,6 +83,14 @@ typedef union {
         int fold, axis; /* nn_fold of the onednn backend, along this axis of the image */
         bool relu, keep;
     } conv_fold; /* the onednn backend's own operator */
+    struct {
+        nn_attention_attrs attention;
+        int64_t batch, heads, kv_heads, tq, tk, d, dv;
+        struct {
+            int64_t offset, n, h, t; /* in the source: its first number; strides of batch, head, token */
+        } view[3];                   /* q, k, v */
+        bool tokens;                 /* the result is [N, Tq, H, Dv] */
+    } attention_view;                /* another of its own */
 } nn_attrs;
 
 /* One operand of a reference kernel: dense, C order. data NULL: an optional input that is not there. */

@@ -119,9 +119,13 @@ int nn_dnnl_conv_fft_step(nn_compiler *c, nn_id node, nn_step *out);
 /* Would it be taken if the results were folded so? fold: nn_fold (conv_shape.h). */
 bool nn_dnnl_conv_fft_pays(const nn_graph *g, nn_id node, int fold, int fold_axis, bool bf16);
 
-/* Fused nodes of this backend (rewrite.c) */
-extern const nn_op nn_op_conv_fold;
+int nn_dnnl_attention_step(nn_compiler *c, nn_id node, nn_step *out);
+
+/* Fused nodes of this backend (rewrite.c, attention_view.c) */
+extern const nn_op nn_op_conv_fold, nn_op_attention_view;
 int nn_dnnl_rewrite(nn_graph *g, const nn_compile_options *o);
+/* Reads heads where they lie in the tokens, without permutations around attention. */
+int nn_dnnl_rewrite_attention(nn_graph *g);
 
 /* Runs items 0..n-1 on the run's threads, each with oneDNN kept to one thread. */
 int nn_dnnl_parallel(nn_exec *x, size_t n, int (*item)(void *user, size_t i, int worker), void *user);

@@ -1,0 +1,6 @@
+/* Attention with vectors of 16 floats. */
+#include "nn/onednn/simd_avx512.h"
+#include "nn/onednn/vmath_body.h"
+#include "nn/onednn/tile_body.h"
+#include "nn/onednn/attention_body.h"
+#include "nn/onednn/simd_end.h"
