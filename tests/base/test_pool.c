@@ -24,6 +24,9 @@ static int count_item(void *user, size_t i, int worker)
     atomic_fetch_add(&w->started, 1);
     w->counts[i]++;
     w->by_worker[worker]++;
+    if (i > w->fail_at)
+        usleep(
+            100); /* the thread that is about to fail may have lost its core: the others do not run through meanwhile */
     return i == w->fail_at ? sm_fail(SM_EFORMAT, "item %zu is bad", i) : 0;
 }
 

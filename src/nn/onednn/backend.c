@@ -31,7 +31,7 @@ static int onednn_step(nn_compiler *c, nn_id node, nn_step *out)
 
     if (n->type != NN_F32 || nn_elements(&n->shape) == 0)
         return 1;
-    nn_dnnl_parts(c, 1); /* unless a step cuts its batch, its primitive is made for all threads */
+    omp_set_num_threads(1); /* see nn_dnnl_primitive */
     for (size_t i = 0; i < SM_LENGTH(steps); i++)
         if (steps[i].op == n->op)
             return steps[i].step(c, node, out);

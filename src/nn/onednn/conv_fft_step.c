@@ -323,6 +323,12 @@ static size_t rounded(size_t floats)
     return (floats + 15) / 16 * 16;
 }
 
+/* Room for one worker: prefetching beyond its end must not take lines from the next worker's core. */
+static size_t apart(size_t floats)
+{
+    return rounded(floats) + NN_DNNL_APART / sizeof(float);
+}
+
 static int init_way(nn_compiler *c, const choice *ch, fft_state *s)
 {
     enum { SPECTRA_CACHE = 16 << 20 }; /* half of a usual last-level cache */
@@ -339,7 +345,7 @@ static int init_way(nn_compiler *c, const choice *ch, fft_state *s)
     if (ch->way == WAY_FEW) {
         err = nn_conv_fft1_init(&s->few, shape, ch->axis, lanes, arena);
         s->part[0] = err < 0 ? 0 : rounded(nn_conv_fft1_spectra_floats(&s->few));
-        s->part[2] = err < 0 ? 0 : rounded(nn_conv_fft1_work_floats(&s->few));
+        s->part[2] = err < 0 ? 0 : apart(nn_conv_fft1_work_floats(&s->few));
     } else {
         err = nn_conv_fft_init(&s->many, shape, lanes, SPECTRA_CACHE, arena);
         s->in = (nn_out_strides){ (int64_t)shape->in[0] * shape->channels, shape->channels, lanes->lanes };
@@ -347,7 +353,7 @@ static int init_way(nn_compiler *c, const choice *ch, fft_state *s)
             nn_conv_fft_sizes(&s->many, &memory);
             s->part[0] = rounded(memory.spectra);
             s->part[1] = rounded(memory.products);
-            s->part[2] = rounded(memory.work);
+            s->part[2] = apart(memory.work);
         }
     }
     return err == SM_ENOMEM ? sm_fail(err, "no memory for a transform") : err;

@@ -38,6 +38,9 @@ int nn_dnnl_memory_axis(int axis, int rank, bool last);
 
 /* ---- primitives (primitive.c) ---- */
 enum { NN_DNNL_MAX_ARGS = 12 };
+/* Bytes between the scratch of two workers: one core's prefetcher runs on into what follows, up to the end of its page, and
+ * lines that another core is writing are then sent to and fro (transforms took half as long again). */
+enum { NN_DNNL_APART = 4096 };
 /* Where an argument's data are at run time. SCRATCH: oneDNN's scratchpad, one a worker. */
 typedef enum { NN_ARG_IN, NN_ARG_OUT, NN_ARG_FIXED, NN_ARG_SCRATCH } nn_arg_place;
 typedef struct {
@@ -50,8 +53,8 @@ typedef struct {
 } nn_dnnl_arg;
 
 /* A oneDNN primitive with its arguments; the state of most steps. With several threads and a batch, the primitive is made for a
- * part of the batch and workers run the parts side by side, each on one thread: no barrier inside an operator, and nothing for
- * OpenMP's threads to wait for. A batch of one is left to oneDNN's own threads. */
+ * part of the batch and workers run the parts side by side. Every primitive runs on one thread: OpenMP's idle threads spin for
+ * milliseconds, on the cores that our own pool's need. */
 typedef struct {
     dnnl_engine_t engine;
     dnnl_primitive_desc_t desc;

@@ -120,8 +120,7 @@ int nn_dnnl_parts(nn_compiler *c, int64_t batch)
             best = parts;
         }
     }
-    omp_set_num_threads(
-        best > 1 ? 1 : (int)threads); /* oneDNN cuts a primitive's work for as many as it sees when it is made */
+    omp_set_num_threads(1); /* oneDNN cuts a primitive's work for as many as it sees when it is made: reorders too */
     return (int)best;
 }
 
@@ -189,7 +188,7 @@ typedef struct {
 
 static size_t scratchpad_bytes(const dnnl_memory_desc_t *d)
 {
-    return (dnnl_memory_desc_get_size(d) + 63) / 64 * 64;
+    return (dnnl_memory_desc_get_size(d) + 63) / 64 * 64 + NN_DNNL_APART;
 }
 
 static char *data_of(const part_job *j, const nn_dnnl_arg *a, size_t part, int worker)
@@ -226,7 +225,7 @@ static int run_primitive(const nn_step *s, nn_exec *x)
 
     if (p->parts > 1)
         return nn_dnnl_parallel(x, (size_t)p->parts, run_part, &j);
-    omp_set_num_threads(x->threads);
+    omp_set_num_threads(1);
     return run_part(&j, 0, 0);
 }
 
