@@ -1,0 +1,14 @@
+/* Inside of a collection of sounds. Private to the train room. */
+#ifndef SM_TRAIN_SOUNDS_H
+#define SM_TRAIN_SOUNDS_H
+
+#include "train/train.h"
+
+struct sm_sounds {
+    sm_arena *arena; /* all texts */
+    sm_sound *items;
+    size_t n, capacity;
+    int rate_hz;
+};
+
+#endif
