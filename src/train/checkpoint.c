@@ -19,11 +19,13 @@ static int signature(const trainer *t, char out[65])
     int err = sm_hasher_new(SM_HASH_SHA256, &h);
     if (err < 0)
         return err;
-    const int n = snprintf(text, sizeof text, "2 %s %s %d %d %.17g %.17g %.17g %.17g %.17g %.17g %.17g %.17g %.17g %.17g %.17g %llu %d %zu %s",
-                           t->net.arch->name, t->front_end->name, o->epochs, (int)t->batch, o->rate, o->warmup, o->decay,
-                           o->smoothing, o->clip, o->ema, o->balance, o->class_weight, o->family_weight, o->teacher_weight,
-                           o->held_out, (unsigned long long)o->seed, o->random_split, t->net.length,
-                           o->teacher ? o->teacher : "");
+    const int n =
+        snprintf(text, sizeof text,
+                 "2 %s %s %d %d %.17g %.17g %.17g %.17g %.17g %.17g %.17g %.17g %.17g %.17g %.17g %llu %d %zu %s",
+                 t->net.arch->name, t->front_end->name, o->epochs, (int)t->batch, o->rate, o->warmup, o->decay,
+                 o->smoothing, o->clip, o->ema, o->balance, o->class_weight, o->family_weight, o->teacher_weight,
+                 o->held_out, (unsigned long long)o->seed, o->random_split, t->net.length,
+                 o->teacher ? o->teacher : "");
     sm_hasher_add(h, text, (size_t)SM_MIN(n, (int)sizeof text));
     sm_hasher_add(h, &o->augment, sizeof o->augment);
     for (size_t i = 0; i < t->learned.n; i++) {
@@ -92,9 +94,12 @@ int trainer_checkpoint_write(const trainer *t)
         const char *name;
         const float *x;
         size_t n;
-    } rows[] = { { "parameters", s->parameters, s->length }, { "m", s->m, s->length },
-                 { "v", s->v, s->length },                   { "average", s->average, s->length },
-                 { "best", t->best, s->length },             { "stats", s->stats, s->stats_length },
+    } rows[] = { { "parameters", s->parameters, s->length },
+                 { "m", s->m, s->length },
+                 { "v", s->v, s->length },
+                 { "average", s->average, s->length },
+                 { "best", t->best, s->length },
+                 { "stats", s->stats, s->stats_length },
                  { "best_stats", t->best_stats, s->stats_length } };
     sm_safetensors_writer *w = NULL;
     char *path = path_of(t);
@@ -152,9 +157,12 @@ int trainer_checkpoint_read(trainer *t)
         const char *name;
         float *x;
         size_t n;
-    } rows[] = { { "parameters", s->parameters, s->length }, { "m", s->m, s->length },
-                 { "v", s->v, s->length },                   { "average", s->average, s->length },
-                 { "best", t->best, s->length },             { "stats", s->stats, s->stats_length },
+    } rows[] = { { "parameters", s->parameters, s->length },
+                 { "m", s->m, s->length },
+                 { "v", s->v, s->length },
+                 { "average", s->average, s->length },
+                 { "best", t->best, s->length },
+                 { "stats", s->stats, s->stats_length },
                  { "best_stats", t->best_stats, s->stats_length } };
     sm_weights *w = NULL;
     char hash[65];
@@ -170,7 +178,8 @@ int trainer_checkpoint_read(trainer *t)
         err = signature(t, hash);
     const char *theirs = err == 0 ? sm_weights_meta(w, "samplemind_checkpoint") : NULL;
     if (err == 0 && (!theirs || strcmp(theirs, hash) != 0))
-        err = sm_fail(SM_EUSAGE, "%s: is of a run with other options or other sounds; go on with those, or remove it", path);
+        err = sm_fail(SM_EUSAGE, "%s: is of a run with other options or other sounds; go on with those, or remove it",
+                      path);
     for (size_t i = 0; i < SM_LENGTH(rows) && err == 0; i++) {
         nn_tensor x;
         if (rows[i].n > 0 && (err = sm_weights_get(w, rows[i].name, &NN_SHAPE((int64_t)rows[i].n), &x)) == 0) {

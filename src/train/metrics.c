@@ -12,6 +12,7 @@ enum { DRAWS = 1000, BINS = 15 };
 
 void sm_scores_free(sm_scores *s)
 {
+    sm_free(s->classes);
     sm_free(s->confusion);
     sm_free(s->support);
     sm_free(s->recall);
@@ -26,8 +27,8 @@ void sm_scores_free(sm_scores *s)
 /* Kinds of drums, as one group. */
 static bool is_drum(const char *name)
 {
-    static const char *const drums[] = { "kick", "snare", "rim", "clap", "hihat-closed", "hihat-open", "tom", "cymbal",
-                                         "perc", "shaker", "hand-drum" };
+    static const char *const drums[] = { "kick", "snare",  "rim",  "clap",   "hihat-closed", "hihat-open",
+                                         "tom",  "cymbal", "perc", "shaker", "hand-drum" };
     for (size_t i = 0; i < SM_LENGTH(drums); i++)
         if (!strcmp(drums[i], name))
             return true;
@@ -219,6 +220,7 @@ double sm_fit_temperature(const float *logits, const size_t *truth, size_t n, si
 /* ---- all of it ---- */
 static int allocate(sm_scores *s, size_t n, size_t classes)
 {
+    s->classes = sm_alloc(classes, sizeof *s->classes);
     s->confusion = sm_alloc_zero(classes * classes, sizeof *s->confusion);
     s->support = sm_alloc_zero(classes, sizeof *s->support);
     s->recall = sm_alloc(classes, sizeof *s->recall);
@@ -226,8 +228,10 @@ static int allocate(sm_scores *s, size_t n, size_t classes)
     s->truth = sm_alloc(n, sizeof *s->truth);
     s->said = sm_alloc(n, sizeof *s->said);
     s->probability = sm_alloc(n * classes, sizeof *s->probability);
-    return s->confusion && s->support && s->recall && s->precision && s->truth && s->said && s->probability ? 0
-                                                                                                            : SM_ENOMEM;
+    return s->classes && s->confusion && s->support && s->recall && s->precision && s->truth && s->said &&
+                   s->probability
+               ? 0
+               : SM_ENOMEM;
 }
 
 /* The best class; whether the true one is among the best three (ties: smaller number first). */
@@ -259,15 +263,16 @@ static void by_class(sm_scores *s)
 int sm_scores_make(const float *probability, const size_t *truth, const size_t *family, size_t n, size_t n_classes,
                    const char *const *classes, double temperature, sm_scores *out)
 {
-    sm_scores s = { .n = n, .n_classes = n_classes, .classes = classes, .temperature = temperature, .single_ms = NAN,
-                    .batch_ms = NAN };
+    sm_scores s = { .n = n, .n_classes = n_classes, .temperature = temperature, .single_ms = NAN, .batch_ms = NAN };
     sm_figure f[FIGURES];
     bool *in_top3 = sm_alloc(n, sizeof *in_top3), *drum = sm_alloc(n_classes, sizeof *drum);
     int err = allocate(&s, n, n_classes);
     if (!in_top3 || !drum)
         err = SM_ENOMEM;
-    for (size_t c = 0; c < n_classes && err == 0; c++)
+    for (size_t c = 0; c < n_classes && err == 0; c++) {
+        s.classes[c] = classes[c];
         drum[c] = is_drum(classes[c]);
+    }
     for (size_t i = 0; i < n && err == 0; i++) {
         const float *p = probability + i * n_classes;
         s.truth[i] = truth[i];
@@ -281,8 +286,8 @@ int sm_scores_make(const float *probability, const size_t *truth, const size_t *
         by_class(&s);
         /* p^T and normalised: the softmax of the unscaled logits */
         s.ece_before = ece_of(probability, truth, n, n_classes, temperature, NULL, NULL, NULL);
-        s.ece = ece_of(probability, truth, n, n_classes, 1, s.reliability_n, s.reliability_confidence,
-                       s.reliability_right);
+        s.ece =
+            ece_of(probability, truth, n, n_classes, 1, s.reliability_n, s.reliability_confidence, s.reliability_right);
         err = bootstrap(&c, family, f, &s.n_families);
     }
     sm_free(in_top3);

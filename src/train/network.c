@@ -68,8 +68,13 @@ static int build(train_network *net, nn_graph *g)
 /* ---- ports ---- */
 static int new_tensor(train_network *net, const char *name, nn_shape shape, size_t *length, train_tensor *out)
 {
-    *out = (train_tensor){ .name = sm_arena_strdup(net->arena, name), .shape = shape, .n = (size_t)nn_elements(&shape),
-                           .at = *length, .decays = shape.rank >= 2, .input = -1, .output = -1 };
+    *out = (train_tensor){ .name = sm_arena_strdup(net->arena, name),
+                           .shape = shape,
+                           .n = (size_t)nn_elements(&shape),
+                           .at = *length,
+                           .decays = shape.rank >= 2,
+                           .input = -1,
+                           .output = -1 };
     *length += (out->n + 15) / 16 * 16; /* rows of one cache line */
     return out->name ? 0 : SM_ENOMEM;
 }

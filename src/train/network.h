@@ -23,7 +23,7 @@ typedef struct {
     char *name;
     nn_shape shape;
     size_t n, at;
-    bool decays; /* matrices and kernels do, norms and biases do not */
+    bool decays;       /* matrices and kernels do, norms and biases do not */
     int input, output; /* ports of the training plan; -1: none (running statistics have no input) */
 } train_tensor;
 

@@ -21,8 +21,9 @@ static int rows_get(void *user, const char *name, const nn_shape *expected, nn_t
             continue;
         if (expected && !nn_shape_equal(expected, &t->shape))
             return sm_fail(SM_EINTERNAL, "%s has another shape while judging", name);
-        *out = (nn_tensor){ .type = NN_F32, .shape = t->shape, .scale_axis = -1,
-                            .data = (is_stat ? r->stats : r->parameters) + t->at };
+        *out = (nn_tensor){
+            .type = NN_F32, .shape = t->shape, .scale_axis = -1, .data = (is_stat ? r->stats : r->parameters) + t->at
+        };
         return 0;
     }
     return sm_fail(SM_ENOTFOUND, "the trained network has no tensor %s", name);

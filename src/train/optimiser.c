@@ -143,7 +143,8 @@ int train_state_step(train_state *s, const train_network *n, const train_shard *
     for (size_t i = 0; i < chunks && err == 0; i++)
         square += p.squares[i];
     if (err == 0 && !isfinite(square))
-        err = sm_fail(SM_EUNSUPPORTED, "training went astray at step %lld: the gradient is not finite; a lower --lr helps",
+        err = sm_fail(SM_EUNSUPPORTED,
+                      "training went astray at step %lld: the gradient is not finite; a lower --lr helps",
                       (long long)s->step);
     if (err == 0) {
         const double norm = sqrt(square), done = (double)++s->step;

@@ -78,7 +78,8 @@ int train_eye_augmented(train_eye *e, const sm_sound *s, const sm_sound *other, 
 {
     int err = take_samples(e, s, s->length);
     if (err == 0)
-        err = sm_augment_sound(e->augmenter, seed, epoch, place, e->samples.data, e->samples.length, other, &e->changed);
+        err =
+            sm_augment_sound(e->augmenter, seed, epoch, place, e->samples.data, e->samples.length, other, &e->changed);
     if (err == 0)
         err = draw_picture(e, &e->changed, picture);
     if (err == 0)

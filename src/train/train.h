@@ -148,7 +148,7 @@ typedef struct {
 
 typedef struct {
     size_t n, n_classes, n_families;
-    const char *const *classes; /* of the collection or the model, borrowed */
+    const char **classes; /* [n_classes]; the names are borrowed */
     sm_figure top1, top3, macro_recall, drums, macro_f1;
     double ece, ece_before, nll, temperature; /* before: with temperature 1 */
     size_t *confusion;                        /* [n_classes (true), n_classes (said)] */

@@ -8,9 +8,21 @@
 
 void sm_train_options_init(sm_train_options *o)
 {
-    *o = (sm_train_options){ .arch = "vgg", .epochs = 40, .batch = 64, .rate = 2e-3, .warmup = 0.05, .decay = 0.05,
-                             .smoothing = 0.1, .clip = 5, .ema = 0.998, .balance = 0.5, .family_weight = 0.25,
-                             .teacher_weight = 0.5, .held_out = 0.1, .seed = 1, .f16 = true };
+    *o = (sm_train_options){ .arch = "vgg",
+                             .epochs = 40,
+                             .batch = 64,
+                             .rate = 2e-3,
+                             .warmup = 0.05,
+                             .decay = 0.05,
+                             .smoothing = 0.1,
+                             .clip = 5,
+                             .ema = 0.998,
+                             .balance = 0.5,
+                             .family_weight = 0.25,
+                             .teacher_weight = 0.5,
+                             .held_out = 0.1,
+                             .seed = 1,
+                             .f16 = true };
     sm_augment_init(&o->augment);
 }
 
@@ -57,7 +69,10 @@ static int deal(trainer *t)
         const sm_side side = t->o->random_split ? s->random_side : s->side;
         if (!s->samples || t->target[0][i] < 0)
             continue;
-        train_set *to = side == SM_SIDE_VAL ? &t->val : side != SM_SIDE_TRAIN ? NULL : is_held(t, s) ? &t->held : &t->learned;
+        train_set *to = side == SM_SIDE_VAL     ? &t->val
+                        : side != SM_SIDE_TRAIN ? NULL
+                        : is_held(t, s)         ? &t->held
+                                                : &t->learned;
         if (to)
             err = add(to, n, i);
     }
@@ -129,8 +144,7 @@ static size_t alike(const trainer *t, size_t of, bool family)
     size_t n = 0;
     for (size_t i = 0; i < t->learned.n; i++) {
         const size_t k = t->learned.sound[i];
-        n += t->target[0][k] == t->target[0][of] &&
-             (!family || !strcmp(a->family, sm_sounds_at(t->sounds, k)->family));
+        n += t->target[0][k] == t->target[0][of] && (!family || !strcmp(a->family, sm_sounds_at(t->sounds, k)->family));
     }
     return n;
 }
@@ -251,12 +265,18 @@ static int tell(trainer *t, int epoch, int64_t step, double loss, double since, 
     const int64_t all = t->steps * t->o->epochs, so_far = t->steps * epoch + step;
     const double seconds = sm_now_s() - since, per_s = seconds > 0 ? (double)step * (double)t->batch / seconds : 0;
     const train_epoch *e = &t->history[epoch];
-    const sm_train_progress p = { .epoch = epoch, .epochs = t->o->epochs, .done = SM_MIN((size_t)step * t->batch, t->per_epoch),
-                                  .total = t->per_epoch, .sounds_per_s = per_s,
+    const sm_train_progress p = { .epoch = epoch,
+                                  .epochs = t->o->epochs,
+                                  .done = SM_MIN((size_t)step * t->batch, t->per_epoch),
+                                  .total = t->per_epoch,
+                                  .sounds_per_s = per_s,
                                   .left_s = per_s > 0 ? (double)(all - so_far) * (double)t->batch / per_s : NAN,
-                                  .loss = loss, .rate = train_rate_at(t->o->rate, t->o->warmup, t->state.step, all),
-                                  .held_top1 = done ? e->held_top1 : NAN, .val_top1 = done ? e->val_top1 : NAN,
-                                  .held_loss = done ? e->held_loss : NAN, .epoch_done = done,
+                                  .loss = loss,
+                                  .rate = train_rate_at(t->o->rate, t->o->warmup, t->state.step, all),
+                                  .held_top1 = done ? e->held_top1 : NAN,
+                                  .val_top1 = done ? e->val_top1 : NAN,
+                                  .held_loss = done ? e->held_loss : NAN,
+                                  .epoch_done = done,
                                   .best = done && t->best_epoch == epoch };
     return t->o->progress && t->o->progress(t->o->user, &p) ? SM_ECANCELLED : 0;
 }
@@ -265,8 +285,8 @@ static int tell(trainer *t, int epoch, int64_t step, double loss, double since, 
 static void keep_best(trainer *t, int epoch)
 {
     const train_epoch *e = &t->history[epoch];
-    const bool better = t->held.n == 0 || e->held_top1 > t->best_top1 ||
-                        (e->held_top1 == t->best_top1 && e->held_loss < t->best_loss);
+    const bool better =
+        t->held.n == 0 || e->held_top1 > t->best_top1 || (e->held_top1 == t->best_top1 && e->held_loss < t->best_loss);
     t->stale = better ? 0 : t->stale + 1;
     if (!better)
         return;
@@ -316,8 +336,9 @@ static int epochs(trainer *t, sm_trained *out)
         if (err == 0 && t->o->stop_after > 0 && ++here >= t->o->stop_after && t->epoch < t->o->epochs)
             err = sm_fail(SM_ECANCELLED, "stopped after %d epochs; --resume goes on", here);
     }
-    return err == SM_ECANCELLED ? sm_fail(err, "interrupted after %d of %d epochs; --resume goes on", t->epoch, t->o->epochs)
-                                : err;
+    return err == SM_ECANCELLED
+               ? sm_fail(err, "interrupted after %d of %d epochs; --resume goes on", t->epoch, t->o->epochs)
+               : err;
 }
 
 /* ---- the end ---- */
@@ -370,13 +391,20 @@ static int describe(const trainer *t, const sm_trained *r, sm_buffer *text)
     const struct {
         const char *key;
         double value;
-    } numbers[] = { { "sounds", (double)r->sounds },       { "families", (double)r->families },
-                    { "held_out_sounds", (double)r->held_sounds }, { "epochs", t->epoch },
-                    { "best_epoch", t->best_epoch + 1 },   { "held_out_top1", t->best_top1 },
-                    { "batch", (double)t->batch },         { "rate", t->o->rate },
-                    { "decay", t->o->decay },              { "smoothing", t->o->smoothing },
-                    { "ema", t->o->ema },                  { "balance", t->o->balance },
-                    { "seed", (double)t->o->seed },        { "seconds", r->seconds } };
+    } numbers[] = { { "sounds", (double)r->sounds },
+                    { "families", (double)r->families },
+                    { "held_out_sounds", (double)r->held_sounds },
+                    { "epochs", t->epoch },
+                    { "best_epoch", t->best_epoch + 1 },
+                    { "held_out_top1", t->best_top1 },
+                    { "batch", (double)t->batch },
+                    { "rate", t->o->rate },
+                    { "decay", t->o->decay },
+                    { "smoothing", t->o->smoothing },
+                    { "ema", t->o->ema },
+                    { "balance", t->o->balance },
+                    { "seed", (double)t->o->seed },
+                    { "seconds", r->seconds } };
     for (size_t i = 0; i < SM_LENGTH(numbers); i++) {
         sm_json_key(&j, numbers[i].key);
         sm_json_f64(&j, numbers[i].value);
@@ -398,12 +426,15 @@ static int finish(trainer *t, sm_trained *r)
     int err = fit_temperatures(t, temperature);
     if (err == 0)
         err = describe(t, r, &text);
-    const train_meta meta[] = { { "samplemind", sm_version() },   { "model", t->net.arch->model },
-                                { "variant", t->net.arch->name }, { "front_end", t->front_end->name },
+    const train_meta meta[] = { { "samplemind", sm_version() },
+                                { "model", t->net.arch->model },
+                                { "variant", t->net.arch->name },
+                                { "front_end", t->front_end->name },
                                 { "split", t->o->random_split ? "random" : "family" },
                                 { "training", text.data } };
     if (err == 0)
-        err = train_network_write(&t->net, t->best, t->best_stats, temperature, t->o->f16, meta, SM_LENGTH(meta), t->o->out);
+        err = train_network_write(&t->net, t->best, t->best_stats, temperature, t->o->f16, meta, SM_LENGTH(meta),
+                                  t->o->out);
     sm_buffer_free(&text);
     if (err == 0) {
         r->temperature = temperature[0];
@@ -438,9 +469,10 @@ static int check_options(const sm_train_options *o, const sm_classifier_arch **a
     *front_end = dsp_mel_find(name);
     if (!*front_end || (*front_end)->bands != SM_CLASSIFIER_BANDS)
         return sm_fail(SM_EUSAGE, "there is no front end \"%s\" of %d bands", name, SM_CLASSIFIER_BANDS);
-    if (!o->out || o->epochs < 1 || o->batch < 1 || o->batch > 4096 || !(o->rate > 0) || o->held_out < 0 || o->held_out > 0.9 ||
-        o->smoothing < 0 || o->smoothing >= 1 || o->ema < 0 || o->ema >= 1)
-        return sm_fail(SM_EUSAGE, "training options that make no sense: epochs, batch, rate, held out, smoothing or EMA");
+    if (!o->out || o->epochs < 1 || o->batch < 1 || o->batch > 4096 || !(o->rate > 0) || o->held_out < 0 ||
+        o->held_out > 0.9 || o->smoothing < 0 || o->smoothing >= 1 || o->ema < 0 || o->ema >= 1)
+        return sm_fail(SM_EUSAGE,
+                       "training options that make no sense: epochs, batch, rate, held out, smoothing or EMA");
     return 0;
 }
 

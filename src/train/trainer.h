@@ -23,19 +23,19 @@ typedef struct {
     train_network net;
     train_state state;
     train_set learned, held, val;
-    int *target[TRAIN_HEADS];  /* [sounds]: class, -1: none */
-    float *soft;               /* [sounds, teacher's classes]; NULL: no teacher */
-    float *weight;             /* [sounds]: of the loss */
-    double *share;             /* [learned.n]: running sum of sampling weights */
-    uint32_t *order;           /* [per_epoch]: into learned */
+    int *target[TRAIN_HEADS]; /* [sounds]: class, -1: none */
+    float *soft;              /* [sounds, teacher's classes]; NULL: no teacher */
+    float *weight;            /* [sounds]: of the loss */
+    double *share;            /* [learned.n]: running sum of sampling weights */
+    uint32_t *order;          /* [per_epoch]: into learned */
     size_t per_epoch, batch, n_shards;
-    int64_t steps;             /* of an epoch */
+    int64_t steps; /* of an epoch */
     sm_pool *pool;
     int threads;
     train_runner **runners; /* by thread */
     train_eye **eyes;
-    float **mixing;          /* by thread: [TRAIN_SHARD, TRAIN_PICTURE] */
-    train_shard *shards[2];  /* the batch that is learned from, the one that is prepared */
+    float **mixing;         /* by thread: [TRAIN_SHARD, TRAIN_PICTURE] */
+    train_shard *shards[2]; /* the batch that is learned from, the one that is prepared */
     /* where it stands */
     int epoch, best_epoch, stale;
     double best_top1, best_loss;
@@ -56,7 +56,8 @@ int trainer_pictures(trainer *t, train_set *s);
 int trainer_logits(trainer *t, const train_set *s, const float *parameters, const float *stats, size_t head,
                    float **logits);
 /* Share of right answers and mean cross-entropy. NAN without sounds. */
-int trainer_judge(trainer *t, const train_set *s, const float *parameters, const float *stats, double *top1, double *loss);
+int trainer_judge(trainer *t, const train_set *s, const float *parameters, const float *stats, double *top1,
+                  double *loss);
 
 /* checkpoint.c: OUT.checkpoint.safetensors */
 int trainer_checkpoint_write(const trainer *t);

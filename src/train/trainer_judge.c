@@ -87,7 +87,8 @@ int trainer_logits(trainer *t, const train_set *s, const float *parameters, cons
     return err;
 }
 
-int trainer_judge(trainer *t, const train_set *s, const float *parameters, const float *stats, double *top1, double *loss)
+int trainer_judge(trainer *t, const train_set *s, const float *parameters, const float *stats, double *top1,
+                  double *loss)
 {
     const size_t classes = t->net.heads[0].n_classes;
     float *logits = NULL;

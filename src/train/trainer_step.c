@@ -58,8 +58,7 @@ static int prepare(trainer *t, int epoch, int64_t step, size_t i, train_shard *s
     train_shard *s = &shards[i / TRAIN_SHARD];
     fill_targets(t, s, i % TRAIN_SHARD, sound);
     return train_eye_augmented(t->eyes[worker], sm_sounds_at(t->sounds, sound), sm_sounds_at(t->sounds, other),
-                               t->o->seed, (uint64_t)epoch, place,
-                               s->patches + (i % TRAIN_SHARD) * TRAIN_PICTURE);
+                               t->o->seed, (uint64_t)epoch, place, s->patches + (i % TRAIN_SHARD) * TRAIN_PICTURE);
 }
 
 /* ---- mixup (Zhang et al. 2018), within a shard ---- */
@@ -141,7 +140,9 @@ int trainer_step(trainer *t, int epoch, int64_t step, double *loss)
 {
     const int64_t all = t->steps * t->o->epochs;
     const train_step o = { .rate = train_rate_at(t->o->rate, t->o->warmup, t->state.step, all),
-                           .decay = t->o->decay, .clip = t->o->clip, .ema = t->o->ema };
+                           .decay = t->o->decay,
+                           .clip = t->o->clip,
+                           .ema = t->o->ema };
     stepping p = { t, epoch, step, t->shards[step % 2], t->shards[(step + 1) % 2] };
     const bool last = step + 1 == t->steps;
     int err = sm_pool_run(t->pool, t->n_shards + (last ? 0 : t->batch), item, &p);
