@@ -47,6 +47,9 @@ $(BUILD)/%.o: %.c
 	$(if $(FOUND),,@echo "packages are missing: run scripts/setup" >&2; exit 1)
 	$(call say,CC,$<)$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 
+# the weights that ship are part of this object, which no compiler's dependency file tells
+$(BUILD)/src/models/shipped.o: $(wildcard models/*.safetensors)
+
 $(LIBRARY): $(LIB_OBJ)
 	$(call say,AR,$@)rm -f $@ && ar rcs $@ $^
 

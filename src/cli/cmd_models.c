@@ -428,7 +428,7 @@ static int open_for_run(const char *name, const run_args *a, const sm_model **m,
         return sm_weights_generated((uint64_t)seed, (*m)->generated, w);
     }
     if (!file && *m) {
-        if (!(path = sm_installed_path(NULL, (*m)->name)))
+        if (!(path = sm_model_path(NULL, (*m)->name, NULL)))
             return SM_ENOMEM;
         file = path;
     } else if (!file) {

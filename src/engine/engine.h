@@ -15,6 +15,10 @@ int sm_walk(const char *path, sm_strings *files, sm_strings *problems);
  * the official file and of ours. home NULL: sm_data_directory(). */
 char *sm_installed_path(const char *home, const char *name); /* the caller's; NULL: no memory, or no home folder */
 
+/* The file that is used: the installed one, else the one that comes with the program (SM_BUILT_IN "NAME"), else where it would be
+ * installed. *there (or NULL): whether there is one. The caller's; NULL as above. */
+char *sm_model_path(const char *home, const char *name, bool *there);
+
 typedef struct {
     const sm_model *model;
     char *path;

@@ -1,8 +1,10 @@
 /* Which answers speak of the instrument, the genre and the mood, and how they are read (docs/fields.md says it for users).
  *
- *   instrument  YAMNet's scores through yamnet_to_instrument (a prior: max over a class's rows of score * weight)
+ *   instrument  our classifier; where it is not sure, together with YAMNet's scores through yamnet_to_instrument (a prior: max over
+ *               a class's rows of score * weight); without our classifier YAMNet alone
  *   genre       the 400 styles of Discogs (a head, or the backbone's own output), else MusiCNN's tags that are genres
  *   mood        heads and whole networks called mood_*: the probability of the positive class */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -49,23 +51,103 @@ void sm_verdict_free(sm_verdict *v)
     *v = (sm_verdict){ 0 };
 }
 
-int sm_meaning_instrument(const sm_model_answer *answers, size_t n, sm_verdict *out)
+/* ---- instrument ---- */
+
+/* At this probability (calibrated) our classifier's word is the last. */
+static const double sure = 0.7;
+/* Else its probabilities p and YAMNet's evidence e are combined as p (e + floor)^weight, summing to 1: YAMNet can lift or sink a class
+ * by no more than ((1 + floor) / floor)^weight, since it is silent about many one-shots. Chosen on training families
+ * (docs/training.md). */
+static const double evidence_floor = 0.05, evidence_weight = 0.5;
+
+static const sm_model_answer *answer_of(const sm_model_answer *answers, size_t n, const char *name)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!strcmp(answers[i].model->name, name) && answers[i].result->mean)
+            return &answers[i];
+    return NULL;
+}
+
+static int find_class(const char *name)
+{
+    for (int c = 0; c < SM_INSTRUMENTS; c++)
+        if (!strcmp(sm_instruments[c], name))
+            return c;
+    return -1;
+}
+
+static void vote(sm_verdict *v, const char *model, const char *name, double confidence)
+{
+    v->votes[v->n_votes].model = model;
+    v->votes[v->n_votes].name = name;
+    v->votes[v->n_votes++].confidence = confidence;
+}
+
+static void vote_of_evidence(sm_verdict *v, const float *evidence)
+{
+    int best = 0;
+    for (int c = 1; c < SM_INSTRUMENTS; c++)
+        best = evidence[c] > evidence[best] ? c : best;
+    if ((double)evidence[best] >= least_instrument)
+        vote(v, "yamnet", sm_instruments[best], evidence[best]);
+}
+
+/* Our classifier's probabilities; a user's own classes that are none of ours have no evidence. */
+static int own_scores(const sm_model_answer *own, const float *evidence, sm_verdict *out)
+{
+    const size_t n = SM_MIN(own->result->n_classes, own->classes->n);
+    size_t capacity = 0, best = 0;
+    double sum = 0;
+    for (size_t c = 1; c < n; c++)
+        best = own->result->mean[c] > own->result->mean[best] ? c : best;
+    if (n == 0)
+        return 0;
+    vote(out, own->model->name, own->classes->names[best], own->result->mean[best]);
+    const bool alone = !evidence || (double)own->result->mean[best] >= sure;
+    for (size_t c = 0; c < n; c++) {
+        const int known = alone ? -1 : find_class(own->classes->names[c]);
+        const double e = known >= 0 ? (double)evidence[known] : 0;
+        const double p = (double)own->result->mean[c] * (alone ? 1 : pow(e + evidence_floor, evidence_weight));
+        if (add(out, &capacity, own->classes->names[c], p) < 0)
+            return SM_ENOMEM;
+        sum += p;
+    }
+    for (size_t c = 0; c < n && sum > 0; c++)
+        out->scores[c].score /= sum;
+    if (!alone)
+        vote_of_evidence(out, evidence);
+    return 0;
+}
+
+static int evidence_scores(const float *evidence, sm_verdict *out)
 {
     size_t capacity = 0;
-    *out = (sm_verdict){ 0 };
-    for (size_t i = 0; i < n; i++) {
-        if (strcmp(answers[i].model->name, "yamnet") != 0 || !answers[i].result->mean)
-            continue;
-        float evidence[SM_INSTRUMENTS];
-        sm_yamnet_instruments(answers[i].result->mean, evidence);
-        for (size_t c = 0; c < SM_INSTRUMENTS; c++)
-            if (add(out, &capacity, sm_instruments[c], evidence[c]) < 0) {
-                sm_verdict_free(out);
-                return SM_ENOMEM;
-            }
-    }
-    decide(out, least_instrument);
+    vote_of_evidence(out, evidence);
+    for (size_t c = 0; c < SM_INSTRUMENTS; c++)
+        if (add(out, &capacity, sm_instruments[c], evidence[c]) < 0)
+            return SM_ENOMEM;
     return 0;
+}
+
+int sm_meaning_instrument(const sm_model_answer *answers, size_t n, sm_verdict *out)
+{
+    const sm_model_answer *own = answer_of(answers, n, "samplemind"), *yamnet = answer_of(answers, n, "yamnet");
+    float evidence[SM_INSTRUMENTS];
+    int err = 0;
+    *out = (sm_verdict){ 0 };
+    if (!own)
+        own = answer_of(answers, n, "samplemind-cnn");
+    if (yamnet)
+        sm_yamnet_instruments(yamnet->result->mean, evidence);
+    if (own && own->classes)
+        err = own_scores(own, yamnet ? evidence : NULL, out);
+    else if (yamnet)
+        err = evidence_scores(evidence, out);
+    if (err < 0)
+        sm_verdict_free(out);
+    else
+        decide(out, least_instrument);
+    return err;
 }
 
 /* MusiCNN's tags (Last.fm) that name a genre. */

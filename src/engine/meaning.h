@@ -12,6 +12,11 @@ typedef struct {
         const char *name;
         double score;
     } * scores; /* owned */
+    struct {
+        const char *model, *name;
+        double confidence;
+    } votes[2]; /* of an instrument: the best class of each model that was heard */
+    size_t n_votes;
 } sm_verdict;
 
 /* Texts are borrowed from the models' class tables. 0 or SM_ENOMEM. */

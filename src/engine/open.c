@@ -1,6 +1,5 @@
 /* Opening the models that are wanted: which, where from, what they need to hear. */
 #include <string.h>
-#include <unistd.h>
 
 #include "engine/internal.h"
 
@@ -82,12 +81,27 @@ static int find_open(const sm_engine *e, const sm_model *m)
     return -1;
 }
 
+static int shipped_hash(const char *path, char out[65])
+{
+    sm_hasher *h = NULL;
+    size_t size = 0;
+    const void *data = sm_model_shipped(path + strlen(SM_BUILT_IN), &size);
+    const int err = sm_hasher_new(SM_HASH_SHA256, &h);
+    if (err == 0) {
+        sm_hasher_add(h, data, size);
+        sm_hasher_hex(h, out);
+        sm_hasher_free(h);
+    }
+    return err;
+}
+
 /* The first digits of the official file's SHA-256: kept by an import, else of the file itself. */
 static int weights_hash(const sm_weights *w, const char *path, char out[17])
 {
     char own[65] = "";
     const char *hash = sm_weights_meta(w, "source_sha256");
-    const int err = hash ? 0 : sm_hash_file(SM_HASH_SHA256, path, own);
+    const bool built_in = !strncmp(path, SM_BUILT_IN, strlen(SM_BUILT_IN));
+    const int err = hash ? 0 : built_in ? shipped_hash(path, own) : sm_hash_file(SM_HASH_SHA256, path, own);
     snprintf(out, 17, "%s", hash ? hash : own);
     return err;
 }
@@ -144,18 +158,14 @@ out:
 
 /* ---- which ones ---- */
 
-static bool is_there(const char *path)
-{
-    return access(path, F_OK) == 0;
-}
-
 /* The file of an installed model. SM_ENOTFOUND tells how to get it. */
 static int installed_path(const sm_engine *e, const sm_model *m, char **out)
 {
-    *out = sm_installed_path(e->options.home, m->name);
+    bool there = false;
+    *out = sm_model_path(e->options.home, m->name, &there);
     if (!*out)
         return SM_ENOMEM;
-    if (is_there(*out))
+    if (there)
         return 0;
     sm_free(*out);
     *out = NULL;
@@ -224,10 +234,10 @@ static int open_all_installed(sm_engine *e)
     const sm_model *const *all = sm_models(&n);
     for (size_t i = 0; i < n; i++) {
         const bool alike = all[i]->task == SM_TASK_PITCH || all[i]->task == SM_TASK_TEMPO;
-        char *path = sm_installed_path(e->options.home, all[i]->name);
+        bool there = false;
+        char *path = sm_model_path(e->options.home, all[i]->name, &there);
         if (!path)
             return SM_ENOMEM;
-        const bool there = is_there(path);
         sm_free(path);
         if (!there || all[i]->task == SM_TASK_SEPARATION || (alike && task_is_open(e, all[i]->task)))
             continue;

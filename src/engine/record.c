@@ -159,9 +159,11 @@ static void write_metadata(sm_json *j, const sm_audio_metadata *m)
     }
 }
 
-static void write_verdict(sm_json *j, const char *name, const char *scores, const sm_verdict *v)
+static void write_verdict(sm_json *j, const char *name, const char *confidence, const char *scores, const sm_verdict *v)
 {
     write_text_field(j, name, v->name);
+    sm_json_key(j, confidence);
+    sm_json_f32(j, v->name ? v->confidence : (double)NAN);
     sm_json_key(j, scores);
     sm_json_begin_object(j);
     for (size_t i = 0; i < v->n && i < SCORES_SHOWN; i++) {
@@ -169,6 +171,36 @@ static void write_verdict(sm_json *j, const char *name, const char *scores, cons
         sm_json_f32(j, v->scores[i].score);
     }
     sm_json_end_object(j);
+}
+
+/* [[class, p], ...], best first. */
+static void write_top(sm_json *j, const char *name, const sm_verdict *v)
+{
+    sm_json_key(j, name);
+    sm_json_begin_array(j);
+    for (size_t i = 0; i < v->n && i < SCORES_SHOWN; i++) {
+        sm_json_begin_array(j);
+        sm_json_string(j, v->scores[i].name);
+        sm_json_f32(j, v->scores[i].score);
+        sm_json_end_array(j);
+    }
+    sm_json_end_array(j);
+}
+
+/* Who said what: one model when it was sure, two when a second opinion was asked for. */
+static void write_votes(sm_json *j, const char *name, const sm_verdict *v)
+{
+    sm_json_key(j, name);
+    sm_json_begin_array(j);
+    for (size_t i = 0; i < v->n_votes; i++) {
+        sm_json_begin_object(j);
+        write_text_field(j, "model", v->votes[i].model);
+        write_text_field(j, "class", v->votes[i].name);
+        sm_json_key(j, "confidence");
+        sm_json_f32(j, v->votes[i].confidence);
+        sm_json_end_object(j);
+    }
+    sm_json_end_array(j);
 }
 
 static void write_answers(sm_json *j, const sm_draft *d)
@@ -205,9 +237,11 @@ static void write_record(sm_json *j, const sm_draft *d, const verdicts *v)
     if (d->dsp) {
         write_file_part(j, d);
         write_fields(j, d);
-        write_verdict(j, "instrument", "instrument_scores", &v->instrument);
-        write_verdict(j, "genre", "genre_scores", &v->genre);
-        write_verdict(j, "mood", "mood_scores", &v->mood);
+        write_verdict(j, "instrument", "instrument_confidence", "instrument_scores", &v->instrument);
+        write_top(j, "instrument_top", &v->instrument);
+        write_votes(j, "instrument_votes", &v->instrument);
+        write_verdict(j, "genre", "genre_confidence", "genre_scores", &v->genre);
+        write_verdict(j, "mood", "mood_confidence", "mood_scores", &v->mood);
         write_answers(j, d);
         if (d->metadata)
             write_metadata(j, d->metadata);

@@ -21,6 +21,21 @@ char *sm_installed_path(const char *home, const char *name)
     return home_path(home, "models", name, ".safetensors");
 }
 
+char *sm_model_path(const char *home, const char *name, bool *there)
+{
+    size_t size = 0;
+    char *path = sm_installed_path(home, name);
+    bool found = path && access(path, F_OK) == 0;
+    if (!found && sm_model_shipped(name, &size)) {
+        sm_free(path);
+        path = sm_printf_new("%s%s", SM_BUILT_IN, name);
+        found = path != NULL;
+    }
+    if (there)
+        *there = found;
+    return path;
+}
+
 int sm_not_installed(int code, const sm_model *m)
 {
     return m->n_sources > 0
@@ -88,35 +103,54 @@ static void copy_meta(const sm_weights *w, const char *key, char *out, size_t si
     snprintf(out, size, "%s", text ? text : "");
 }
 
-int sm_installed_read(const char *home, const sm_model *m, sm_installed *out)
+static int read_shipped(const sm_model *m, sm_installed *i)
+{
+    sm_weights *w = NULL;
+    size_t size = 0;
+    const void *data = sm_model_shipped(m->name, &size);
+    const int err = sm_weights_open_memory(data, size, i->path, &w);
+    if (err == 0) {
+        i->bytes = (int64_t)size;
+        copy_meta(w, "variant", i->variant, sizeof i->variant);
+        snprintf(i->source_format, sizeof i->source_format, "built in");
+    }
+    sm_weights_close(w);
+    return err;
+}
+
+static int read_installed(const char *home, const sm_model *m, sm_installed *i)
 {
     struct stat s;
     sm_weights *w = NULL;
-    sm_installed i = { .model = m, .path = sm_installed_path(home, m->name) };
-    *out = (sm_installed){ 0 };
-    if (!i.path)
-        return SM_ENOMEM;
-    int err = 0;
-    if (stat(i.path, &s) < 0)
-        err = sm_fail_prefix(sm_not_installed(SM_ENOTFOUND, m), "%s", m->name);
-    else
-        err = sm_weights_open(i.path, &w);
+    if (stat(i->path, &s) < 0)
+        return sm_fail_prefix(sm_not_installed(SM_ENOTFOUND, m), "%s", m->name);
+    int err = sm_weights_open(i->path, &w);
     if (err == 0) {
-        i.bytes = s.st_size;
-        copy_meta(w, "variant", i.variant, sizeof i.variant);
-        copy_meta(w, "source_format", i.source_format, sizeof i.source_format);
-        const int unpinned = pin_read(home, m, i.source_sha256, i.file_sha256);
+        i->bytes = s.st_size;
+        copy_meta(w, "variant", i->variant, sizeof i->variant);
+        copy_meta(w, "source_format", i->source_format, sizeof i->source_format);
+        const int unpinned = pin_read(home, m, i->source_sha256, i->file_sha256);
         if (unpinned == SM_ENOMEM)
             err = SM_ENOMEM;
         else if (unpinned < 0)
-            copy_meta(w, "source_sha256", i.source_sha256, sizeof i.source_sha256);
-    }
-    if (err == 0) {
-        *out = i;
-        i.path = NULL;
+            copy_meta(w, "source_sha256", i->source_sha256, sizeof i->source_sha256);
     }
     sm_weights_close(w);
-    sm_free(i.path);
+    return err;
+}
+
+int sm_installed_read(const char *home, const sm_model *m, sm_installed *out)
+{
+    sm_installed i = { .model = m, .path = sm_model_path(home, m->name, NULL) };
+    *out = (sm_installed){ 0 };
+    if (!i.path)
+        return SM_ENOMEM;
+    const bool built_in = !strncmp(i.path, SM_BUILT_IN, strlen(SM_BUILT_IN));
+    const int err = built_in ? read_shipped(m, &i) : read_installed(home, m, &i);
+    if (err == 0)
+        *out = i;
+    else
+        sm_free(i.path);
     return err;
 }
 

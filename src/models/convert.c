@@ -5,6 +5,15 @@
 #include "models/essentia.h"
 #include "models/view.h"
 
+static int open_shipped(const char *path, sm_weights **w)
+{
+    size_t size = 0;
+    const void *data = sm_model_shipped(path + strlen(SM_BUILT_IN), &size);
+    if (!data)
+        return sm_fail(SM_ENOTFOUND, "%s: this program was built without it", path);
+    return sm_weights_open_memory(data, size, path, w);
+}
+
 int sm_model_open_file(const char *path, sm_weights **w, sm_card **card, const sm_model **model, char variant[32])
 {
     char *card_path = NULL;
@@ -13,12 +22,13 @@ int sm_model_open_file(const char *path, sm_weights **w, sm_card **card, const s
     *w = NULL;
     *card = NULL;
     *model = NULL;
-    if ((err = sm_weights_open(path, w)) < 0)
+    const bool built_in = !strncmp(path, SM_BUILT_IN, strlen(SM_BUILT_IN));
+    if ((err = built_in ? open_shipped(path, w) : sm_weights_open(path, w)) < 0)
         return err;
     const char *kept = sm_weights_meta(*w, "samplemind") ? sm_weights_meta(*w, "card") : NULL;
     if (kept)
         err = sm_card_parse(kept, strlen(kept), path, card);
-    else if ((card_path = sm_card_path(path))) {
+    else if (!built_in && (card_path = sm_card_path(path))) {
         err = sm_card_read(card_path, card);
         if (err == SM_EFORMAT) /* some other JSON of the same name */
             err = 0;

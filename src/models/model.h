@@ -157,7 +157,11 @@ const char *sm_task_name(sm_task t);             /* "tags" */
 
 /* Whose weights these are. path gives the name's hint and may be NULL; card may be NULL. SM_ENOTFOUND when nobody's. */
 int sm_model_recognise(sm_weights *w, const char *path, const sm_card *card, const sm_model **model, char variant[32]);
-/* Opens weights of any official container, with its card when one lies beside it (or inside, in a converted file). */
+/* Weights that are part of the program (a safetensors file in memory, for ever); NULL: this model has none. */
+const void *sm_model_shipped(const char *name, size_t *size);
+#define SM_BUILT_IN "built-in:" /* in front of a model's name: the path of its shipped weights */
+/* Opens weights of any official container, with its card when one lies beside it (or inside, in a converted file); also
+ * SM_BUILT_IN "NAME". */
 int sm_model_open_file(const char *path, sm_weights **w, sm_card **card, const sm_model **model, char variant[32]);
 /* Writes one canonical safetensors file: metadata model, variant, source_format, source_sha256 (given), classes, card, and for
  * imported graphs `graph`. path is replaced when whole. */
