@@ -104,7 +104,7 @@ static int case_open(sm_cli *cli, const bench_args *a, const sm_model *m, bench_
                        .precision = o.precision,
                        .patches = a->batch > 0 ? (int)a->batch : m->bench.patches };
     int err = sm_weights_generated(1, m->generated, &b->weights);
-    const bool stream = m->task != SM_TASK_SEPARATION;
+    const bool stream = m->task != SM_TASK_STEMS;
     if (err == 0 && stream)
         err = sm_model_open(m, b->weights, &o, &b->handle);
     if (err == 0 && stream)

@@ -153,7 +153,7 @@ static int info_of_model(sm_cli *cli, const sm_model *m)
             m->licence);
     if (m->needs.backbone)
         fprintf(out, "hears      the embedding of %s\n", m->needs.backbone);
-    else if (m->task == SM_TASK_SEPARATION)
+    else if (m->task == SM_TASK_STEMS)
         fprintf(out, "hears      stereo at %d Hz, chunks of %d samples every %d\n", m->needs.rate_hz, m->needs.patch,
                 m->needs.hop);
     else

@@ -188,7 +188,7 @@ int sm_model_open(const sm_model *m, sm_weights *w, const sm_model_options *opti
     *out = NULL;
     if (!h)
         return SM_ENOMEM;
-    if (m->task == SM_TASK_SEPARATION) {
+    if (m->task == SM_TASK_STEMS) {
         sm_free(h);
         return sm_fail(SM_EUNSUPPORTED, "%s: separates sounds, it does not describe them", m->name);
     }

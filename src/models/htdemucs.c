@@ -61,20 +61,33 @@ static nn_id branch(const network *n, const char *layer, int d, nn_id x, int64_t
     return nn_tap(n->g, name, x);
 }
 
+/* x [B, C, F, T] with its F rows as items: [B F, C, T]. For one chunk in the form that moves nothing when channels come last. */
+static nn_id rows_out(nn_graph *g, nn_id x, const nn_shape *s)
+{
+    static const int rows_first[4] = { 0, 2, 1, 3 }, batch_last[4] = { 2, 1, 3, 0 };
+    x = nn_permute(g, x, s->dim[0] == 1 ? batch_last : rows_first);
+    return nn_reshape(g, x, NN_SHAPE(s->dim[0] * s->dim[2], s->dim[1], s->dim[3]));
+}
+
+/* And back. */
+static nn_id rows_back(nn_graph *g, nn_id x, const nn_shape *s)
+{
+    static const int channels_first[4] = { 0, 2, 1, 3 }, batch_first[4] = { 3, 1, 0, 2 };
+    if (s->dim[0] == 1)
+        return nn_permute(g, nn_reshape(g, x, NN_SHAPE(s->dim[2], s->dim[1], s->dim[3], 1)), batch_first);
+    return nn_permute(g, nn_reshape(g, x, NN_SHAPE(s->dim[0], s->dim[2], s->dim[1], s->dim[3])), channels_first);
+}
+
 /* x [B, C, T], or [B, C, F, T] whose F rows are items of their own. */
 static nn_id dconv(const network *n, const char *layer, nn_id x)
 {
-    static const int rows_first[4] = { 0, 2, 1, 3 };
     const nn_shape s = nn_shape_of(n->g, x);
-    const int64_t c = s.dim[1];
     if (s.rank == 4)
-        x = nn_reshape(n->g, nn_permute(n->g, x, rows_first), NN_SHAPE(s.dim[0] * s.dim[2], c, s.dim[3]));
+        x = rows_out(n->g, x, &s);
     for (int d = 0; d < n->s->dconv_depth; d++)
-        x = nn_binary(n->g, NN_ADD, x, branch(n, layer, d, x, c));
+        x = nn_binary(n->g, NN_ADD, x, branch(n, layer, d, x, s.dim[1]));
     tap(n, layer, "dconv", x);
-    if (s.rank == 4)
-        x = nn_permute(n->g, nn_reshape(n->g, x, NN_SHAPE(s.dim[0], s.dim[2], c, s.dim[3])), rows_first);
-    return x;
+    return s.rank == 4 ? rows_back(n->g, x, &s) : x;
 }
 
 /* ---- encoder and decoder layers; time: x [B, C, L], frequency: x [B, C, F, T] ---- */
@@ -309,7 +322,7 @@ static const int four = 4, six = 6;
     const sm_model sm_model_##id = {                                                                                   \
         .name = #id,                                                                                                   \
         .official = title,                                                                                             \
-        .task = SM_TASK_SEPARATION,                                                                                    \
+        .task = SM_TASK_STEMS,                                                                                         \
         .field = #id,                                                                                                  \
         .summary = text,                                                                                               \
         .licence = LICENCE,                                                                                            \

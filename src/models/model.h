@@ -27,7 +27,7 @@ typedef enum {
     SM_TASK_TEMPO,
     SM_TASK_EMBEDDING,
     SM_TASK_FRONT_END,
-    SM_TASK_SEPARATION /* not a stream of patches: separation.h */
+    SM_TASK_STEMS /* not a stream of patches: separation.h */
 } sm_task;
 
 typedef struct sm_model sm_model;

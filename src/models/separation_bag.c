@@ -44,7 +44,7 @@ static int open_network(sm_bag *b, size_t i, const sm_bag_network *network)
     const htdemucs_size *s = &b->networks[i].size, *first = &b->networks[0].size;
     const char *label = sm_weights_label(network->weights);
     int err;
-    if (network->model->task != SM_TASK_SEPARATION)
+    if (network->model->task != SM_TASK_STEMS)
         return sm_fail(SM_EUNSUPPORTED, "%s: the model %s does not separate", label, network->model->name);
     if ((err = sm_config_check(&c, network->model->config_keys)) < 0 ||
         (err = htdemucs_size_read(network->model, network->weights, &c, &b->networks[i].size)) < 0 ||
