@@ -5,8 +5,8 @@
  *         embedding  [N, dense]                   the dense layer before the softmax
  *         NAME       [N, classes]                 of each further head
  *
- * Canonical tensors: conv{i}.weight [out, in, 3, 3], conv{i}.bias or norm{i}.{weight,bias,running_mean,running_var}, i = 1, 2 ..;
- * dense.{weight,bias} (dense_norm.* with norms); head.NAME.{weight,bias}. */
+ * Canonical tensors: conv{i}.weight [out, in, k, k] or block{i}.{conv1,conv2,skip}.weight, i = 1, 2 ..; dense.weight; each with .bias or
+ * .norm.{weight,bias,running_mean,running_var}; head.NAME.{weight,bias}. */
 #include <jansson.h>
 #include <math.h>
 #include <string.h>
@@ -17,17 +17,33 @@
 static const sm_classifier_arch archs[] = {
     /* the brief's: kernels 3x3, 32/64/128 filters, ReLU, 2x2 max-pool, flatten, dense 256, dropout .5 */
     { .name = "cnn", .model = "samplemind-cnn", .summary = "three blocks of convolution, ReLU and pooling, flatten, dense 256",
-      .stage = { { 32, 1, { 2, 2 } }, { 64, 1, { 2, 2 } }, { 128, 1, { 2, 2 } } }, .stages = 3,
+      .stage = { { .channels = 32, .times = 1, .pool = { 2, 2 } }, { .channels = 64, .times = 1, .pool = { 2, 2 } },
+                 { .channels = 128, .times = 1, .pool = { 2, 2 } } }, .stages = 3,
       .pool = SM_POOL_FLATTEN, .dense = 256, .dropout = 0.5f },
-    /* where a partial stands still counts (pool over time only in the end), when it sounds does not */
-    { .name = "vgg", .model = "samplemind", .summary = "nine convolutions with batch norm, mean and maximum over time",
-      .stage = { { 24, 1, { 2, 2 } }, { 48, 2, { 2, 2 } }, { 96, 2, { 2, 2 } }, { 128, 2, { 2, 2 } }, { 192, 2, { 1, 2 } } }, .stages = 5,
-      .norm = true, .pool = SM_POOL_TIME, .dense = 256, .dropout = 0.4f },
-    { .name = "vgg-gap", .model = "samplemind", .summary = "nine convolutions with batch norm, mean and maximum over the picture",
-      .stage = { { 24, 1, { 2, 2 } }, { 48, 2, { 2, 2 } }, { 96, 2, { 2, 2 } }, { 128, 2, { 2, 2 } }, { 256, 2, { 1, 2 } } }, .stages = 5,
-      .norm = true, .pool = SM_POOL_MEAN_MAX, .dense = 256, .dropout = 0.4f },
-    { .name = "tiny", .model = "samplemind", .summary = "four small stages: for trials",
-      .stage = { { 8, 1, { 4, 4 } }, { 16, 1, { 2, 2 } }, { 32, 1, { 2, 2 } }, { 32, 1, { 2, 2 } } }, .stages = 4,
+    { .name = "res", .model = "samplemind", .summary = "residual, 7 convolutions of 16 to 128 channels, pooled over time and frequency",
+      .stage = { { .channels = 16, .times = 1, .kernel = 5, .stride = 2 },
+                 { SM_STAGE_RESIDUAL, .channels = 32, .times = 1, .stride = 2 }, { SM_STAGE_RESIDUAL, .channels = 64, .times = 1, .stride = 2 },
+                 { SM_STAGE_RESIDUAL, .channels = 128, .times = 1, .stride = 2 } }, .stages = 4,
+      .norm = true, .pool = SM_POOL_MEAN_MAX, .dense = 256, .dropout = 0.3f },
+    { .name = "res-wide", .model = "samplemind", .summary = "residual, 32 to 192 channels, pooled over time and frequency",
+      .stage = { { .channels = 32, .times = 1, .kernel = 5, .stride = 2 },
+                 { SM_STAGE_RESIDUAL, .channels = 48, .times = 1, .stride = 2 }, { SM_STAGE_RESIDUAL, .channels = 96, .times = 1, .stride = 2 },
+                 { SM_STAGE_RESIDUAL, .channels = 192, .times = 1, .stride = 2 } }, .stages = 4,
+      .norm = true, .pool = SM_POOL_MEAN_MAX, .dense = 256, .dropout = 0.3f },
+    /* frequency is kept until the dense layer: where a partial stands counts, when it sounds does not */
+    { .name = "res-freq", .model = "samplemind", .summary = "residual, 16 to 128 channels, pooled over time only",
+      .stage = { { .channels = 16, .times = 1, .kernel = 5, .stride = 2 },
+                 { SM_STAGE_RESIDUAL, .channels = 32, .times = 1, .stride = 2 }, { SM_STAGE_RESIDUAL, .channels = 64, .times = 1, .stride = 2 },
+                 { SM_STAGE_RESIDUAL, .channels = 128, .times = 1, .stride = 2 }, { .channels = 64, .times = 1, .kernel = 1 } }, .stages = 5,
+      .norm = true, .pool = SM_POOL_TIME, .dense = 256, .dropout = 0.3f },
+    { .name = "vgg", .model = "samplemind", .summary = "eight plain convolutions with batch norm, pooled over time only",
+      .stage = { { .channels = 24, .times = 1, .kernel = 5, .stride = 2 }, { .channels = 48, .times = 2, .pool = { 2, 2 } },
+                 { .channels = 96, .times = 2, .pool = { 2, 2 } }, { .channels = 128, .times = 2, .pool = { 2, 2 } },
+                 { .channels = 64, .times = 1, .kernel = 1 } }, .stages = 5,
+      .norm = true, .pool = SM_POOL_TIME, .dense = 256, .dropout = 0.3f },
+    { .name = "tiny", .model = "samplemind", .summary = "for trials: an eighth of everything",
+      .stage = { { .channels = 8, .times = 1, .kernel = 5, .stride = 4 }, { SM_STAGE_RESIDUAL, .channels = 16, .times = 1, .stride = 2 },
+                 { .channels = 32, .times = 1, .pool = { 2, 2 } } }, .stages = 3,
       .norm = true, .pool = SM_POOL_MEAN_MAX, .dense = 32, .dropout = 0.1f },
 };
 /* clang-format on */
@@ -79,31 +95,59 @@ static nn_id norm(nn_graph *g, const nn_source *w, const char *layer, nn_id x, i
     return nn_batch_norm(g, x, gamma, beta, mean, var, 1e-5f);
 }
 
-/* 3x3 convolution number i, norm, ReLU; `add` (or NN_NONE) joins before the ReLU */
-static nn_id conv(nn_graph *g, const nn_source *w, const sm_classifier_arch *a, nn_id x, int i, int64_t out, nn_id add)
+/* Convolution k x k of the same size (divided by `stride`), with norm or bias. */
+static nn_id conv(nn_graph *g, const nn_source *w, nn_id x, const char *name, int64_t out, int k, int stride,
+                  bool normed)
 {
-    const nn_conv_attrs same = { .pad_before = { 1, 1 }, .pad_after = { 1, 1 } };
+    const nn_conv_attrs same = { .stride = { stride, stride },
+                                 .pad_before = { k / 2, k / 2 },
+                                 .pad_after = { k / 2, k / 2 } };
     const int64_t in = nn_shape_of(g, x).dim[1];
-    const char *name = nn_name(g, "conv%d", i);
     nn_scope(g, "%s", name);
-    const nn_id k = weight(g, w, name, "weight", NN_SHAPE(out, in, 3, 3));
-    x = nn_conv(g, x, k, a->norm ? NN_NONE : weight(g, w, name, "bias", NN_SHAPE(out)), &same);
-    if (a->norm)
-        x = norm(g, w, nn_name(g, "norm%d", i), x, out);
-    if (add != NN_NONE)
-        x = nn_binary(g, NN_ADD, x, add);
-    return nn_tap(g, name, nn_unary(g, NN_RELU, x));
+    const nn_id kernel = weight(g, w, name, "weight", NN_SHAPE(out, in, k, k));
+    x = nn_conv(g, x, kernel, normed ? NN_NONE : weight(g, w, name, "bias", NN_SHAPE(out)), &same);
+    return normed ? norm(g, w, nn_name(g, "%s.norm", name), x, out) : x;
+}
+
+static nn_id residual(nn_graph *g, const nn_source *w, nn_id x, int number, int64_t out, int stride)
+{
+    const nn_pool_attrs half = { .kernel = { stride, stride } };
+    nn_id skip = x;
+    nn_id y = nn_unary(g, NN_RELU, conv(g, w, x, nn_name(g, "block%d.conv1", number), out, 3, stride, true));
+    y = conv(g, w, y, nn_name(g, "block%d.conv2", number), out, 3, 1, true);
+    if (stride > 1)
+        skip = nn_avg_pool(g, skip, &half);
+    if (stride > 1 || nn_shape_of(g, x).dim[1] != out)
+        skip = conv(g, w, skip, nn_name(g, "block%d.skip", number), out, 1, 1, true);
+    return nn_tap(g, nn_name(g, "block%d", number), nn_unary(g, NN_RELU, nn_binary(g, NN_ADD, y, skip)));
+}
+
+static nn_id stage(nn_graph *g, const nn_source *w, const sm_classifier_arch *a, int i, nn_id x, int *number)
+{
+    const int kernel = a->stage[i].kernel ? a->stage[i].kernel : 3;
+    const nn_pool_attrs window = { .kernel = { a->stage[i].pool[0], a->stage[i].pool[1] } };
+    for (int t = 0; t < a->stage[i].times; t++, (*number)++) {
+        const int stride = t == 0 && a->stage[i].stride ? a->stage[i].stride : 1;
+        const char *name = nn_name(g, "conv%d", *number);
+        if (a->stage[i].kind == SM_STAGE_RESIDUAL)
+            x = residual(g, w, x, *number, a->stage[i].channels, stride);
+        else
+            x = nn_tap(g, name,
+                       nn_unary(g, NN_RELU, conv(g, w, x, name, a->stage[i].channels, kernel, stride, a->norm)));
+    }
+    return a->stage[i].pool[0] ? nn_max_pool(g, x, &window) : x;
 }
 
 static nn_id pooled(nn_graph *g, const sm_classifier_arch *a, nn_id x)
 {
-    const nn_shape s = nn_shape_of(g, x); /* [N, C, time, mel] */
+    nn_shape s = nn_shape_of(g, x); /* [N, C, time, mel] */
     const int64_t n = s.dim[0];
     if (a->pool == SM_POOL_FLATTEN)
         return nn_reshape(g, x, NN_SHAPE(n, -1));
-    const bool all = a->pool == SM_POOL_MEAN_MAX;
-    /* pools, not reductions: both have gradients and kernels of their own in every backend */
-    const nn_pool_attrs window = { .kernel = { (int)s.dim[2], all ? (int)s.dim[3] : 1 } };
+    /* pools, not reductions: these have fast kernels both ways */
+    if (a->pool == SM_POOL_MEAN_MAX)
+        x = nn_avg_pool(g, x, &(nn_pool_attrs){ .kernel = { 1, (int)s.dim[3] } });
+    const nn_pool_attrs window = { .kernel = { (int)s.dim[2], 1 } };
     const nn_id parts[2] = { nn_reshape(g, nn_avg_pool(g, x, &window), NN_SHAPE(n, -1)),
                              nn_reshape(g, nn_max_pool(g, x, &window), NN_SHAPE(n, -1)) };
     return nn_concat(g, parts, 2, 1);
@@ -112,18 +156,19 @@ static nn_id pooled(nn_graph *g, const sm_classifier_arch *a, nn_id x)
 nn_id sm_classifier_embedding(nn_graph *g, const nn_source *w, const sm_classifier_arch *a, nn_id patches)
 {
     const nn_shape s = nn_shape_of(g, patches);
+    int number = 1;
     nn_id x = nn_reshape(g, patches, NN_SHAPE(s.dim[0], 1, s.dim[1], s.dim[2]));
-    for (int i = 0, k = 1; i < a->stages; i++) {
-        const nn_pool_attrs window = { .kernel = { a->stage[i].pool[0], a->stage[i].pool[1] } };
-        for (int c = 0; c < a->stage[i].convs; c++, k++)
-            x = conv(g, w, a, x, k, a->stage[i].channels, a->residual && c > 0 ? x : NN_NONE);
-        x = nn_max_pool(g, x, &window);
-    }
+    for (int i = 0; i < a->stages; i++)
+        x = stage(g, w, a, i, x, &number);
     nn_scope(g, "dense");
     x = pooled(g, a, x);
+    if (a->norm)
+        x = nn_dropout(g, x, a->dropout); /* only in graphs that train */
     const int64_t in = nn_shape_of(g, x).dim[1];
     x = nn_linear(g, x, weight(g, w, "dense", "weight", NN_SHAPE(a->dense, in)),
-                  weight(g, w, "dense", "bias", NN_SHAPE(a->dense)));
+                  a->norm ? NN_NONE : weight(g, w, "dense", "bias", NN_SHAPE(a->dense)));
+    if (a->norm)
+        x = norm(g, w, "dense.norm", x, a->dense);
     return nn_tap(g, "dense", nn_unary(g, NN_RELU, x));
 }
 

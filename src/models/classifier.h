@@ -15,22 +15,28 @@ enum { SM_CLASSIFIER_PATCH = 128, SM_CLASSIFIER_BANDS = 128, SM_CLASSIFIER_STAGE
 
 typedef enum {
     SM_POOL_FLATTEN,  /* every place of the last picture is an input of the dense layer */
-    SM_POOL_MEAN_MAX, /* over time and frequency: mean and maximum of each channel */
-    SM_POOL_TIME      /* over time only: mean and maximum of each channel and frequency */
+    SM_POOL_MEAN_MAX, /* mean over frequency; then mean and maximum over time of each channel */
+    SM_POOL_TIME      /* mean and maximum over time of each channel and frequency */
 } sm_classifier_pool;
 
-/* Stages of `convs` 3x3 convolutions (same size) and a max-pool of [time, frequency], then a dense layer: the embedding. */
+typedef enum { SM_STAGE_PLAIN, SM_STAGE_RESIDUAL } sm_stage_kind;
+
+/* Stages, then a pool, then a dense layer: the embedding.
+ *   plain     `times` convolutions k x k of the same size (the first with `stride`), each with its norm and ReLU; then a max-pool
+ *   residual  `times` blocks relu(conv3x3(relu(conv3x3(x))) + x); where size or channels change x goes through a mean-pool and
+ *             a 1x1 convolution (He et al. 2016; the mean-pool: He et al. 2019, ResNet-D) */
 typedef struct {
     const char *name, *model, *summary;
     struct {
-        int channels, convs, pool[2];
+        sm_stage_kind kind;
+        int channels, times, kernel, stride, pool[2]; /* kernel 0: 3; stride 0: 1; pool 0: none */
     } stage[SM_CLASSIFIER_STAGES];
     int stages;
-    bool norm;     /* batch norm after each convolution, before its ReLU; convolutions then have no bias */
-    bool residual; /* a stage's convolutions but the first are added to what goes into them */
+    bool
+        norm; /* batch norm after each convolution and the dense layer; these then have no bias. Residual stages have it always */
     sm_classifier_pool pool;
     int dense;     /* width of the embedding */
-    float dropout; /* before the heads, while training */
+    float dropout; /* while training: before the heads, and before the dense layer of networks with norms */
 } sm_classifier_arch;
 
 const sm_classifier_arch *sm_classifier_archs(size_t *n);

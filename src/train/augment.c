@@ -169,7 +169,7 @@ static int change_time(sm_augmenter *m)
         train_fade_end(m->out->data, m->out->length, (size_t)(train_between(&r, 0.005, 0.08) * m->rate_hz));
     }
     if (err == 0 && draw(m, SM_AUGMENT_fade, true, &v)) {
-        const double decay = pow(10, -3 / (4 * v * m->rate_hz));
+        const double decay = exp(-1 / (v * m->rate_hz));
         double level = 1;
         for (size_t i = 0; i < m->out->length; i++, level *= decay)
             m->out->data[i] *= (float)level;
@@ -199,9 +199,17 @@ static int change_sound(sm_augmenter *m)
         else
             train_filter(x, n, rate, TRAIN_HIGHSHELF, train_between_log(&r, 1500, 8000), 0.7, v);
     }
+    if (draw(m, SM_AUGMENT_eq, false, &v)) {
+        train_random r = own(m, SM_AUGMENT_eq);
+        const sm_augment_row *row = &m->table.row[SM_AUGMENT_eq];
+        for (size_t i = 0, peaks = 1 + train_below(&r, 3); i < peaks; i++) {
+            const double hz = train_between_log(&r, 80, 11000), q = train_between_log(&r, 0.4, 2.5);
+            train_filter(x, n, rate, TRAIN_PEAK, hz, q, train_between(&r, row->low, row->high));
+        }
+    }
     if (draw(m, SM_AUGMENT_lowpass, true, &v)) {
         train_random r = own(m, SM_AUGMENT_lowpass);
-        for (size_t i = 0; i < 1 + train_below(&r, 3); i++)
+        for (size_t i = 0, times = 1 + train_below(&r, 4); i < times; i++)
             train_filter(x, n, rate, TRAIN_LOWPASS, v, 0.7, 0);
     }
     if (draw(m, SM_AUGMENT_highpass, true, &v))
@@ -223,6 +231,11 @@ static int change_carrier(sm_augmenter *m)
             err = train_resample(low.data, low.length, 1 / step, 0.95, &m->spare);
         sm_floats_free(&low);
         take_spare(m);
+    }
+    if (draw(m, SM_AUGMENT_crush, false, &v)) {
+        const float peak = train_peak(m->out->data, m->out->length), steps = exp2f((float)floor(v) - 1);
+        for (size_t i = 0; i < m->out->length && peak > 0; i++)
+            m->out->data[i] = peak * roundf(m->out->data[i] / peak * steps) / steps;
     }
     if (err == 0 && draw(m, SM_AUGMENT_codec, true, &v))
         err = train_codec(m->out, m->rate_hz, v);

@@ -103,6 +103,12 @@ void train_filter(float *x, size_t n, int rate_hz, train_filter_kind kind, doubl
         a0 = 1 + alpha;
         a1 = -2 * c;
         a2 = 1 - alpha;
+    } else if (kind == TRAIN_PEAK) {
+        b0 = 1 + alpha * a;
+        b1 = a1 = -2 * c;
+        b2 = 1 - alpha * a;
+        a0 = 1 + alpha / a;
+        a2 = 1 - alpha / a;
     } else { /* the two shelves differ in the sign of the cosine */
         b0 = a * ((a + 1) - s * (a - 1) * c + root);
         b1 = s * 2 * a * ((a - 1) - s * (a + 1) * c);

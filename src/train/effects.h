@@ -13,7 +13,7 @@ int train_resample(const float *x, size_t n, double step, double cutoff, sm_floa
 int train_stretch(const float *x, size_t n, int rate_hz, double ratio, sm_floats *out);
 
 /* Second-order sections (Bristow-Johnson's cookbook), in place. */
-typedef enum { TRAIN_LOWPASS, TRAIN_HIGHPASS, TRAIN_LOWSHELF, TRAIN_HIGHSHELF } train_filter_kind;
+typedef enum { TRAIN_LOWPASS, TRAIN_HIGHPASS, TRAIN_LOWSHELF, TRAIN_HIGHSHELF, TRAIN_PEAK } train_filter_kind;
 void train_filter(float *x, size_t n, int rate_hz, train_filter_kind kind, double hz, double q_or_slope,
                   double gain_db);
 

@@ -8,7 +8,7 @@
 
 #include "train/train.h"
 
-enum { TRAIN_SHARD = 16, TRAIN_PICTURE = SM_CLASSIFIER_PATCH * SM_CLASSIFIER_BANDS, TRAIN_HEADS = SM_SOUND_HEADS + 1 };
+enum { TRAIN_SHARD = 32, TRAIN_PICTURE = SM_CLASSIFIER_PATCH * SM_CLASSIFIER_BANDS, TRAIN_HEADS = SM_SOUND_HEADS + 1 };
 
 /* What is learned from one picture. */
 typedef struct {

@@ -8,17 +8,17 @@
 
 void sm_train_options_init(sm_train_options *o)
 {
-    *o = (sm_train_options){ .arch = "vgg",
+    *o = (sm_train_options){ .arch = "res",
                              .epochs = 40,
                              .batch = 64,
                              .rate = 2e-3,
                              .warmup = 0.05,
                              .decay = 0.05,
-                             .smoothing = 0.1,
+                             .smoothing = 0.05,
                              .clip = 5,
                              .ema = 0.998,
                              .balance = 0.5,
-                             .family_weight = 0.25,
+                             .family_weight = 0.5,
                              .teacher_weight = 0.5,
                              .held_out = 0.1,
                              .seed = 1,
@@ -149,25 +149,34 @@ static size_t alike(const trainer *t, size_t of, bool family)
     return n;
 }
 
-/* How often each sound is drawn, and how much it weighs in the loss. */
+/* How often each sound is drawn: within its class by the size of its family, classes by a power of their sizes; and how much it
+ * weighs in the loss. */
 static int weigh(trainer *t)
 {
     const train_set *s = &t->learned;
-    double sum = 0, mean = 0;
+    const size_t classes = t->net.heads[0].n_classes;
+    double sum = 0, mean = 0, *of_class = sm_alloc_zero(classes, sizeof *of_class);
     t->share = sm_alloc(s->n, sizeof *t->share);
     t->weight = sm_alloc_zero(sm_sounds_count(t->sounds), sizeof *t->weight);
-    if (!t->share || !t->weight)
+    if (!t->share || !t->weight || !of_class) {
+        sm_free(of_class);
         return SM_ENOMEM;
+    }
+    for (size_t i = 0; i < s->n; i++) {
+        t->share[i] = pow((double)alike(t, s->sound[i], true), -t->o->family_weight);
+        of_class[t->target[0][s->sound[i]]] += t->share[i];
+    }
     for (size_t i = 0; i < s->n; i++) {
         const size_t k = s->sound[i];
-        const double in_class = (double)alike(t, k, false), in_family = (double)alike(t, k, true);
-        sum += pow(in_class, -t->o->balance) * pow(in_family, -t->o->family_weight);
+        const double in_class = (double)alike(t, k, false);
+        sum += t->share[i] * pow(in_class, 1 - t->o->balance) / of_class[t->target[0][k]];
         t->share[i] = sum;
         t->weight[k] = (float)pow(in_class, -t->o->class_weight);
         mean += (double)t->weight[k] / (double)s->n;
     }
     for (size_t i = 0; i < s->n; i++)
         t->weight[s->sound[i]] /= (float)mean;
+    sm_free(of_class);
     return 0;
 }
 
@@ -462,7 +471,7 @@ static int copy_history(const trainer *t, sm_trained *r)
 
 static int check_options(const sm_train_options *o, const sm_classifier_arch **arch, const dsp_mel_spec **front_end)
 {
-    *arch = sm_classifier_arch_find(o->arch ? o->arch : "vgg");
+    *arch = sm_classifier_arch_find(o->arch ? o->arch : "res");
     if (!*arch)
         return sm_fail(SM_EUSAGE, "there is no architecture \"%s\"", o->arch);
     const char *name = o->front_end ? o->front_end : sm_model_find((*arch)->model)->needs.front_end;
@@ -486,8 +495,10 @@ static int open_trainer(trainer *t, const sm_classifier_arch *arch, const char *
         err = make_heads(t, heads, &n_heads, lists);
     if (err == 0)
         err = deal(t);
-    if (err == 0)
+    if (err == 0) {
+        t->net.heads[0] = heads[0]; /* the network is not open yet, its classes are known */
         err = weigh(t);
+    }
     if (err == 0 && o->teacher && (err = trainer_teach(t, &t->soft, &teacher)) == 0)
         heads[n_heads++] = (train_head){ .name = "teacher", .n_classes = teacher };
     if (err == 0)

@@ -1,0 +1,265 @@
+/* Training: a small set is learned by heart; the same bytes on one thread and two, and after a kill; damaged sounds are told and left out. */
+#include "support/support.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "train/train.h"
+
+enum { RATE = 32000, FAMILIES = 4, PER_FAMILY = 3 };
+static const char *const classes[3] = { "hat", "kick", "tone" };
+
+/* A short noise, a falling sine, a steady tone: of some pitch and length. */
+static void make_sound(int class, int family, int take, float *x, size_t n)
+{
+    const uint64_t h = sm_unit_hash(classes[class], (uint64_t)(100 * family + take));
+    double phase = 0;
+    for (size_t i = 0; i < n; i++) {
+        const double t = (double)i / RATE, u = 1 + 0.1 * family + 0.02 * take;
+        const double hz = class == 1 ? 45 * u + 150 * exp(-t * 30) : 440 * u;
+        phase += 2 * M_PI * hz / RATE;
+        x[i] = (float)(class == 0 ? 0.8 * exp(-t * 40) * sm_unit(h, i)
+                                  : 0.8 * exp(-t * (class == 1 ? 12 : 1)) * sin(phase));
+    }
+}
+
+/* FOLDER/CLASS/FAMILY/TAKE.wav, and a damaged one. The folder is the caller's to remove. */
+static void make_folder(const char *folder)
+{
+    const sm_audio_write_options o = { .rate_hz = RATE, .channels = 1, .format = SM_SAMPLE_S16 };
+    const size_t n = RATE / 4;
+    float *x = malloc(n * sizeof *x);
+    for (int c = 0; c < 3; c++)
+        for (int f = 0; f < FAMILIES; f++)
+            for (int k = 0; k < PER_FAMILY; k++) {
+                char path[256];
+                sm_audio_writer *w;
+                snprintf(path, sizeof path, "%s/%s/pack%d", folder, classes[c], f);
+                test_ok(sm_make_directories(path));
+                snprintf(path, sizeof path, "%s/%s/pack%d/take%d.wav", folder, classes[c], f, k);
+                make_sound(c, f, k, x, n);
+                test_ok(sm_audio_writer_open(path, &o, &w));
+                test_ok(sm_audio_writer_write(w, x, n));
+                test_ok(sm_audio_writer_commit(w));
+            }
+    free(x);
+}
+
+/* All of them are learned from: no other sides. */
+static sm_sounds *open_sounds(const char *folder, sm_strings *problems)
+{
+    sm_sounds *s;
+    test_ok(sm_sounds_open(folder, NULL, &s));
+    test_ok(sm_sounds_load(s, RATE, 2, 2, NULL, NULL, problems));
+    for (size_t i = 0; i < sm_sounds_count(s); i++)
+        sm_sounds_at(s, i)->side = SM_SIDE_TRAIN;
+    return s;
+}
+
+static sm_train_options options_of(const char *out)
+{
+    sm_train_options o;
+    sm_train_options_init(&o);
+    o.arch = "tiny";
+    o.out = out;
+    o.epochs = 3;
+    o.batch = 32;
+    o.held_out = 0.25;
+    o.seed = 7;
+    o.threads = 1;
+    o.f16 = false;
+    return o;
+}
+
+static void read_file(const char *path, sm_buffer *out)
+{
+    test_ok(sm_file_read(path, 1 << 26, out));
+}
+
+/* What "training" says about time differs from run to run: tensors only. */
+static void assert_same_model(const char *a, const char *b)
+{
+    sm_weights *x, *y;
+    nn_tensor s, t;
+    test_ok(sm_weights_open(a, &x));
+    test_ok(sm_weights_open(b, &y));
+    assert_int_equal(sm_weights_count(x), sm_weights_count(y));
+    for (size_t i = 0; i < sm_weights_count(x); i++) {
+        test_ok(sm_weights_at(x, i, &s));
+        test_ok(sm_weights_get(y, sm_weights_name(x, i), &s.shape, &t));
+        if (memcmp(s.data, t.data, (size_t)nn_elements(&s.shape) * nn_type_size(s.type)) != 0)
+            fail_msg("%s differs", sm_weights_name(x, i));
+    }
+    assert_string_equal(sm_weights_meta(x, "heads"), sm_weights_meta(y, "heads"));
+    sm_weights_close(x);
+    sm_weights_close(y);
+}
+
+static void a_small_set_is_learned_by_heart(void **state)
+{
+    const test_place *place = *state;
+    sm_sounds *s = open_sounds(place->folder, NULL);
+    sm_train_options o = options_of(place->path);
+    const sm_evaluate_options e = { .threads = 2, .side = SM_SIDE_TRAIN };
+    sm_trained t;
+    sm_scores scores;
+    o.epochs = 40;
+    o.held_out = 0;
+    o.smoothing = 0;
+    o.ema = 0.5;
+    o.rate = 5e-3;
+    test_ok(sm_augment_parse(&o.augment, "none"));
+    test_ok(sm_train(s, &o, &t));
+    assert_true(t.loss[t.epochs - 1] < 0.1 * t.loss[0]);
+    test_ok(sm_evaluate(s, place->path, &e, &scores)); /* from the file, as analyze would */
+    assert_int_equal(scores.n, 3 * FAMILIES * PER_FAMILY);
+    assert_float_equal(scores.top1.value, 1, 0);
+    char page[160];
+    snprintf(page, sizeof page, "%s.html", place->path);
+    test_ok(sm_report_write(page, "a <page>", s, &t, &scores, "train"));
+    sm_buffer text = { 0 };
+    read_file(page, &text);
+    assert_non_null(strstr(text.data, "a &lt;page>"));
+    assert_non_null(strstr(text.data, "</html>"));
+    sm_buffer_free(&text);
+    sm_scores_free(&scores);
+    sm_trained_free(&t);
+    sm_sounds_close(s);
+}
+
+static void one_and_two_threads_train_the_same_network(void **state)
+{
+    const test_place *place = *state;
+    sm_sounds *s = open_sounds(place->folder, NULL);
+    char second[160];
+    sm_trained a, b;
+    snprintf(second, sizeof second, "%s.two", place->path);
+    sm_train_options one = options_of(place->path), two = options_of(second);
+    one.batch = two.batch = 64;
+    one.augment.row[SM_AUGMENT_mixup].p = two.augment.row[SM_AUGMENT_mixup].p = 0.5;
+    two.threads = 2;
+    test_ok(sm_train(s, &one, &a));
+    test_ok(sm_train(s, &two, &b));
+    for (int i = 0; i < a.epochs; i++)
+        assert_true(a.loss[i] == b.loss[i]);
+    assert_same_model(place->path, second);
+    sm_trained_free(&a);
+    sm_trained_free(&b);
+    sm_sounds_close(s);
+}
+
+static void what_was_stopped_goes_on_as_if_it_had_not_been(void **state)
+{
+    const test_place *place = *state;
+    sm_sounds *s = open_sounds(place->folder, NULL);
+    char second[160];
+    sm_trained a, b;
+    snprintf(second, sizeof second, "%s.resumed", place->path);
+    sm_train_options whole = options_of(place->path), parts = options_of(second);
+    test_ok(sm_train(s, &whole, &a));
+    parts.stop_after = 2;
+    test_fails(sm_train(s, &parts, &b), SM_ECANCELLED, "after 2 of 3 epochs");
+    parts.stop_after = 0;
+    parts.resume = true;
+    parts.rate *= 2;
+    test_fails(sm_train(s, &parts, &b), SM_EUSAGE, "of a run with other options");
+    parts.rate /= 2;
+    test_ok(sm_train(s, &parts, &b));
+    assert_int_equal(a.epochs, b.epochs);
+    for (int i = 0; i < a.epochs; i++)
+        assert_true(a.loss[i] == b.loss[i]);
+    assert_same_model(place->path, second);
+    sm_trained_free(&a);
+    sm_trained_free(&b);
+    sm_sounds_close(s);
+}
+
+static void what_cannot_be_read_is_told_and_left_out(void **state)
+{
+    const test_place *place = *state;
+    char path[160];
+    sm_strings problems = { 0 };
+    snprintf(path, sizeof path, "%s/kick/pack0/damaged.wav", place->folder);
+    test_write_file(path, "RIFF\x10\0\0\0WAVEfmt ", 16);
+    sm_sounds *s = open_sounds(place->folder, &problems);
+    sm_train_options o = options_of(place->path);
+    sm_trained t;
+    assert_int_equal(problems.length, 1);
+    assert_non_null(strstr(problems.items[0], "damaged.wav"));
+    o.epochs = 1;
+    o.held_out = 0;
+    test_ok(sm_train(s, &o, &t));
+    assert_int_equal(t.sounds, 3 * FAMILIES * PER_FAMILY);
+    sm_trained_free(&t);
+    sm_strings_free(&problems);
+    sm_sounds_close(s);
+}
+
+static void a_trained_file_says_what_it_is(void **state)
+{
+    const test_place *place = *state;
+    sm_sounds *s = open_sounds(place->folder, NULL);
+    sm_train_options o = options_of(place->path);
+    const sm_model *m;
+    sm_weights *w;
+    sm_card *card;
+    sm_model_handle *h;
+    sm_trained t;
+    char variant[32];
+    o.epochs = 1;
+    o.f16 = true;
+    test_ok(sm_train(s, &o, &t));
+    test_ok(sm_model_open_file(place->path, &w, &card, &m, variant));
+    assert_string_equal(m->name, "samplemind");
+    assert_string_equal(variant, "tiny");
+    test_ok(sm_model_open(m, w, &(sm_model_options){ .variant = variant }, &h));
+    assert_int_equal(sm_model_classes(h)->n, 3);
+    assert_string_equal(sm_model_classes(h)->names[1], "kick");
+    assert_non_null(strstr(sm_weights_meta(w, "training"), "\"split\":\"family\""));
+    sm_model_close(h);
+    sm_weights_close(w);
+    sm_trained_free(&t);
+    sm_sounds_close(s);
+}
+
+static void what_makes_no_sense_is_refused(void **state)
+{
+    const test_place *place = *state;
+    sm_sounds *s = open_sounds(place->folder, NULL);
+    sm_train_options o = options_of(place->path);
+    sm_trained t;
+    o.arch = "cnnn";
+    test_fails(sm_train(s, &o, &t), SM_EUSAGE, "no architecture \"cnnn\"");
+    o.arch = "tiny";
+    o.epochs = 0;
+    test_fails(sm_train(s, &o, &t), SM_EUSAGE, "epochs");
+    o.epochs = 1;
+    for (size_t i = 0; i < sm_sounds_count(s); i++)
+        sm_sounds_at(s, i)->side = SM_SIDE_TEST;
+    test_fails(sm_train(s, &o, &t), SM_EUSAGE, "no sound to learn from");
+    sm_sounds_close(s);
+}
+
+static int place_with_sounds(void **state)
+{
+    const int err = test_place_make(state);
+    const test_place *p = *state;
+    make_folder(p->folder);
+    return err;
+}
+
+#define WITH_SOUNDS(test) cmocka_unit_test_setup_teardown(test, place_with_sounds, test_place_remove)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        WITH_SOUNDS(a_small_set_is_learned_by_heart),
+        WITH_SOUNDS(one_and_two_threads_train_the_same_network),
+        WITH_SOUNDS(what_was_stopped_goes_on_as_if_it_had_not_been),
+        WITH_SOUNDS(what_cannot_be_read_is_told_and_left_out),
+        WITH_SOUNDS(a_trained_file_says_what_it_is),
+        WITH_SOUNDS(what_makes_no_sense_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
