@@ -192,7 +192,64 @@ static void effnet(nn_graph *g, const nn_source *w, int batch)
     nn_output(g, "styles", nn_unary(g, NN_SIGMOID, x));
 }
 
-/* items: of 10 s of audio; batch: how many at a time. */
+/* A layer of HTDemucs' transformer: tokens, width, heads; kv: the tokens that are attended to. */
+static nn_id heads_of(nn_graph *g, const nn_source *w, nn_id x, int heads)
+{
+    const nn_shape s = nn_shape_of(g, x);
+    x = nn_linear(g, x, w_of(g, w, "projection", NN_SHAPE(s.dim[2], s.dim[2])), w_of(g, w, "bias", NN_SHAPE(s.dim[2])));
+    return nn_permute(g, nn_reshape(g, x, NN_SHAPE(s.dim[0], s.dim[1], heads, s.dim[2] / heads)),
+                      (int[]){ 0, 2, 1, 3 });
+}
+
+static nn_id token_norm(nn_graph *g, const nn_source *w, nn_id x, bool all)
+{
+    static const int swap[3] = { 0, 2, 1 };
+    const nn_shape d = NN_SHAPE(nn_shape_of(g, x).dim[2]);
+    const nn_id gamma = w_of(g, w, "gamma", d), beta = w_of(g, w, "beta", d);
+    return all ? nn_permute(g, nn_group_norm(g, nn_permute(g, x, swap), gamma, beta, 1, 1e-5f), swap)
+               : nn_layer_norm(g, x, gamma, beta, 1e-5f);
+}
+
+static void transformer_layer(nn_graph *g, const nn_source *w, int tokens, int others, int d)
+{
+    const nn_attention_attrs a = { .scale = 1 / sqrtf((float)d / 8) };
+    const nn_id in = nn_input(g, "tokens", NN_SHAPE(1, SM_MAX(tokens, others), d));
+    nn_id x = nn_slice(g, in, 1, 0, tokens, 1);
+    nn_scope(g, "attention");
+    const nn_id q = token_norm(g, w, x, false),
+                kv = others ? token_norm(g, w, nn_slice(g, in, 1, 0, others, 1), false) : q;
+    nn_id y = nn_attention(g, heads_of(g, w, q, 8), heads_of(g, w, kv, 8), heads_of(g, w, kv, 8), NN_NONE, NN_NONE, &a);
+    y = nn_reshape(g, nn_permute(g, y, (int[]){ 0, 2, 1, 3 }), NN_SHAPE(1, tokens, d));
+    y = nn_linear(g, y, w_of(g, w, "out", NN_SHAPE(d, d)), w_of(g, w, "bias", NN_SHAPE(d)));
+    x = nn_binary(g, NN_ADD, x, nn_binary(g, NN_MUL, y, w_of(g, w, "gamma", NN_SHAPE(d))));
+    nn_scope(g, "feed forward");
+    y = nn_linear(g, token_norm(g, w, x, false), w_of(g, w, "linear1", NN_SHAPE(4 * d, d)),
+                  w_of(g, w, "bias", NN_SHAPE(4 * d)));
+    y = nn_linear(g, nn_unary(g, NN_GELU, y), w_of(g, w, "linear2", NN_SHAPE(d, 4 * d)),
+                  w_of(g, w, "bias", NN_SHAPE(d)));
+    x = nn_binary(g, NN_ADD, x, nn_binary(g, NN_MUL, y, w_of(g, w, "gamma", NN_SHAPE(d))));
+    nn_output(g, "tokens", token_norm(g, w, x, true));
+}
+
+static void htdemucs_self(nn_graph *g, const nn_source *w, int batch)
+{
+    (void)batch;
+    transformer_layer(g, w, 2688, 0, 512);
+}
+
+static void htdemucs_cross(nn_graph *g, const nn_source *w, int batch)
+{
+    (void)batch;
+    transformer_layer(g, w, 1344, 2688, 512);
+}
+
+static void htdemucs_self6(nn_graph *g, const nn_source *w, int batch)
+{
+    (void)batch;
+    transformer_layer(g, w, 2688, 0, 384);
+}
+
+/* items: of 10 s of audio; batch: how many at a time. Layers of HTDemucs: once. */
 static const struct {
     const char *name;
     void (*build)(nn_graph *g, const nn_source *w, int batch);
@@ -203,6 +260,9 @@ static const struct {
     { "musicnn", musicnn, 5, 5 },
     { "effnet", effnet, 9, 9 },
     { "yamnet", yamnet, 20, 20 },
+    { "htd-self", htdemucs_self, 1, 1 },
+    { "htd-cross", htdemucs_cross, 1, 1 },
+    { "htd-self6", htdemucs_self6, 1, 1 },
 };
 
 /* ---- timing ---- */

@@ -111,7 +111,7 @@ int nn_dnnl_unary_step(nn_compiler *c, nn_id node, nn_step *out);
 int nn_dnnl_binary_step(nn_compiler *c, nn_id node, nn_step *out);
 int nn_dnnl_affine_step(nn_compiler *c, nn_id node, nn_step *out);
 int nn_dnnl_softmax_step(nn_compiler *c, nn_id node, nn_step *out);
-int nn_dnnl_layer_norm_step(nn_compiler *c, nn_id node, nn_step *out);
+int nn_dnnl_norm_step(nn_compiler *c, nn_id node, nn_step *out);
 int nn_dnnl_reduce_step(nn_compiler *c, nn_id node, nn_step *out);
 int nn_dnnl_reshape_step(nn_compiler *c, nn_id node, nn_step *out);
 int nn_dnnl_permute_step(nn_compiler *c, nn_id node, nn_step *out);
@@ -124,11 +124,12 @@ bool nn_dnnl_conv_fft_pays(const nn_graph *g, nn_id node, int fold, int fold_axi
 
 int nn_dnnl_attention_step(nn_compiler *c, nn_id node, nn_step *out);
 
-/* Fused nodes of this backend (rewrite.c, attention_view.c) */
-extern const nn_op nn_op_conv_fold, nn_op_attention_view;
+/* Fused nodes of this backend (rewrite.c, attention_view.c, norm.c) */
+extern const nn_op nn_op_conv_fold, nn_op_attention_view, nn_op_token_norm;
 int nn_dnnl_rewrite(nn_graph *g, const nn_compile_options *o);
 /* Reads heads where they lie in the tokens, without permutations around attention. */
 int nn_dnnl_rewrite_attention(nn_graph *g);
+int nn_dnnl_rewrite_norm(nn_graph *g);
 
 /* Runs items 0..n-1 on the run's threads, each with oneDNN kept to one thread. */
 int nn_dnnl_parallel(nn_exec *x, size_t n, int (*item)(void *user, size_t i, int worker), void *user);

@@ -1,4 +1,4 @@
-/* Operators that are one oneDNN primitive: pools, activations on their own, softmax, layer norm. */
+/* Operators that are one oneDNN primitive: pools, activations on their own, softmax. */
 #include "nn/onednn/onednn.h"
 
 #include <string.h>
@@ -116,7 +116,7 @@ int nn_dnnl_unary_step(nn_compiler *c, nn_id node, nn_step *out)
     return 0;
 }
 
-/* ---- softmax and norms ---- */
+/* ---- softmax ---- */
 
 int nn_dnnl_softmax_step(nn_compiler *c, nn_id node, nn_step *out)
 {
@@ -142,49 +142,6 @@ int nn_dnnl_softmax_step(nn_compiler *c, nn_id node, nn_step *out)
     out->inplace = nn_dnnl_want(c, out, n.inputs[0], false, false);
     if (out->inplace < 0)
         return out->inplace;
-    nn_dnnl_finish_step(c, p, out);
-    return 0;
-}
-
-int nn_dnnl_layer_norm_step(nn_compiler *c, nn_id node, nn_step *out)
-{
-    const nn_node n = *nn_at(nn_compiler_graph(c), node);
-    const int64_t width = n.shape.dim[n.shape.rank - 1];
-    const int64_t dims[2] = { nn_elements(&n.shape) / width, width };
-    nn_dnnl_arg x = { .arg = DNNL_ARG_SRC, .place = NN_ARG_IN, .in = 0 },
-                y = { .arg = DNNL_ARG_DST, .place = NN_ARG_OUT };
-    nn_dnnl_arg vector = { .place = NN_ARG_IN };
-    dnnl_layer_normalization_desc_t desc;
-    int err;
-
-    if (n.n_posts)
-        return 1;
-    nn_dnnl_primitive *p = start(c, out);
-    if (!p)
-        return SM_ENOMEM;
-    const unsigned flags =
-        (n.inputs[1] != NN_NONE ? dnnl_use_scale : 0u) | (n.inputs[2] != NN_NONE ? dnnl_use_shift : 0u);
-    nn_dnnl_describe_dims(&x.desc, 2, dims, false, false);
-    nn_dnnl_describe_dims(&vector.desc, 1, &width, false, false);
-    y.desc = x.desc;
-    if (dnnl_layer_normalization_forward_desc_init(&desc, dnnl_forward_inference, &x.desc, NULL, n.attrs.norm.eps,
-                                                   flags) != dnnl_success)
-        return nn_dnnl_decline(p, out, SM_EUNSUPPORTED);
-    if ((err = nn_dnnl_create(p, &desc, NULL, false)) < 0)
-        return nn_dnnl_decline(p, out, err);
-    nn_dnnl_add_arg(p, y);
-    nn_dnnl_add_arg(p, x);
-    int32_t v = nn_dnnl_want(c, out, n.inputs[0], false, false);
-    for (int i = 1; i <= 2 && v >= 0; i++) {
-        if (n.inputs[i] == NN_NONE)
-            continue;
-        vector.arg = i == 1 ? DNNL_ARG_SCALE : DNNL_ARG_SHIFT;
-        vector.in = out->n_in;
-        nn_dnnl_add_arg(p, vector);
-        v = nn_dnnl_want(c, out, n.inputs[i], false, false);
-    }
-    if (v < 0)
-        return v;
     nn_dnnl_finish_step(c, p, out);
     return 0;
 }

@@ -174,5 +174,7 @@ int nn_dnnl_rewrite(nn_graph *g, const nn_compile_options *o)
 
     for (nn_id id = 0; id < size && err == 0; id++)
         err = fuse(g, id, o->precision == NN_PRECISION_BF16);
-    return err < 0 ? err : nn_dnnl_rewrite_attention(g);
+    if (err == 0)
+        err = nn_dnnl_rewrite_attention(g);
+    return err < 0 ? err : nn_dnnl_rewrite_norm(g);
 }

@@ -1,0 +1,4 @@
+/* Norms with vectors of 8 floats. */
+#include "nn/onednn/simd_avx2.h"
+#include "nn/onednn/norm_body.h"
+#include "nn/onednn/simd_end.h"

@@ -1,0 +1,4 @@
+/* Norms with vectors of 16 floats. */
+#include "nn/onednn/simd_avx512.h"
+#include "nn/onednn/norm_body.h"
+#include "nn/onednn/simd_end.h"
