@@ -41,9 +41,9 @@ static void moments_keep_their_digits_beside_a_large_mean(void **state)
                 for (int i = 0; i < lengths[l]; i++)
                     squares += ((double)x[i] - mean) * ((double)x[i] - mean);
                 kernels[k]->moments(x, lengths[l], &got);
-                /* f32 sums of 2048 numbers in 64 or fewer lanes */
-                if (fabs(got.mean - mean) > 3e-7 * fmax(1, fabs(mean)) ||
-                    fabs(got.squares - squares) > 2e-6 * squares + 1e-6 * fabs(mean) || got.n != lengths[l])
+                /* f32 sums of 2048 numbers in 64 or fewer lanes, around a mean that is put right */
+                if (fabs(got.mean - mean) > 1e-7 * fmax(1, fabs(mean)) ||
+                    fabs(got.squares - squares) > 2e-6 * squares || got.n != lengths[l])
                     fail_msg("%s, %d numbers around %g: mean off by %g, squares %g instead of %g", kernels[k]->name,
                              lengths[l], means[m], got.mean - mean, got.squares, squares);
             }
@@ -111,8 +111,11 @@ static void a_group_norm_between_permutations_is_done_on_the_tokens(void **state
     test_nn_same(g, "onednn", NULL, 5, 2e-6, "token norms");
     test_ok(nn_compile(g, &(nn_compile_options){ .precision = NN_PRECISION_F32 }, &p));
     test_ok(nn_run_state_new(p, &run));
-    assert_int_equal(nn_run_profile_rows(run, &rows), 3);
-    assert_string_equal(rows[0].op, "token_norm");
+    const size_t n = nn_run_profile_rows(run, &rows);
+    assert_int_equal(n, 3);
+    for (size_t i = 0; i < n; i++)
+        if (!strstr(rows[i].kernel, "norm"))
+            fail_msg("%s (%s) is left", rows[i].op, rows[i].kernel);
     nn_run_state_free(run);
     nn_plan_free(p);
     nn_graph_free(g);

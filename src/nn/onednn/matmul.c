@@ -3,7 +3,9 @@
 
 #include <string.h>
 
-/* y [m, out] = x [m, in] w^T + b */
+enum { MIN_TO_CUT = 1 << 18 }; /* multiply-adds below which threads are not worth waking */
+
+/* y [m, out] = x [m, in] w^T + b; threads take rows. */
 int nn_dnnl_linear_step(nn_compiler *c, nn_id node, nn_step *out)
 {
     const nn_graph *g = nn_compiler_graph(c);
@@ -11,8 +13,9 @@ int nn_dnnl_linear_step(nn_compiler *c, nn_id node, nn_step *out)
     nn_dnnl_primitive *p = sm_arena_zero(nn_compiler_arena(c), 1, sizeof *p);
     const bool bf16 = nn_dnnl_uses_bf16(c), bias = n.inputs[2] != NN_NONE;
     const int64_t width = n.shape.dim[n.shape.rank - 1], depth = nn_in(g, &n, 1)->shape.dim[1];
-    const int parts = nn_dnnl_parts(c, n.shape.rank > 1 ? n.shape.dim[0] : 1);
-    const int64_t rows = nn_product(&n.shape, 0, n.shape.rank - 1) / parts;
+    const int64_t all = nn_product(&n.shape, 0, n.shape.rank - 1);
+    const int parts = nn_dnnl_parts(c, all * depth * width < MIN_TO_CUT ? 1 : all);
+    const int64_t rows = all / parts;
     const dnnl_dims_t x_dims = { rows, depth }, w_dims = { depth, width }, y_dims = { rows, width },
                       b_dims = { 1, width };
     dnnl_memory_desc_t x, w, from, b, y;

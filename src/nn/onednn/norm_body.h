@@ -25,17 +25,19 @@ N_INLINE float sum_of(const float *x, int64_t n)
     return v_sum((a + b) + (c + d));
 }
 
-/* Of x - mean. */
-N_INLINE float squares_of(const float *x, int64_t n, float mean)
+/* Of x - mean, and their plain sum. */
+N_INLINE float squares_of(const float *x, int64_t n, float mean, float *sum)
 {
     const vec m = v_set1(mean);
-    vec a = v_zero(), b = a;
+    vec a = v_zero(), b = a, c = a, d = a;
     int64_t i = 0;
 
     for (; i + 2 * LANES <= n; i += 2 * LANES) {
         const vec p = v_load(x + i) - m, q = v_load(x + i + LANES) - m;
         a = v_fma(p, p, a);
         b = v_fma(q, q, b);
+        c += p;
+        d += q;
     }
     for (; i < n; i += LANES) {
         float part[LANES];
@@ -44,20 +46,22 @@ N_INLINE float squares_of(const float *x, int64_t n, float mean)
             part[k] = k < count ? x[i + k] : mean;
         const vec p = v_load(part) - m;
         a = v_fma(p, p, a);
+        c += p;
     }
+    *sum = v_sum(c + d);
     return v_sum(a + b);
 }
 
+/* The second pass over a block, in cache, also tells how far off the first one's mean was. */
 static void moments(const float *x, int64_t n, nn_moments *out)
 {
     *out = (nn_moments){ 0 };
     for (int64_t i = 0; i < n; i += BLOCK) {
         const int64_t count = SM_MIN(n - i, BLOCK);
-        const double sum = (double)sum_of(x + i, count), mean = sum / (double)count;
-        /* the squares are taken around the rounded mean: their own difference is put right */
-        const double off = mean - (double)(float)mean;
-        const nn_moments block = { (double)count, mean,
-                                   (double)squares_of(x + i, count, (float)mean) - off * off * (double)count };
+        const float mean = sum_of(x + i, count) / (float)count;
+        float off;
+        const double squares = (double)squares_of(x + i, count, mean, &off), rest = (double)off / (double)count;
+        const nn_moments block = { (double)count, (double)mean + rest, squares - rest * (double)off };
         nn_moments_join(out, &block);
     }
 }
@@ -89,10 +93,7 @@ static void apply(const float *x, float *y, int64_t rows, int64_t width, double 
     const float rest = (float)(mean - (double)(float)mean);
 
     for (int64_t r = 0; r < rows; r++)
-        if (gamma && beta)
-            apply_row(x + r * width, y + r * width, width, (float)mean, rest, (float)inverse, gamma, beta);
-        else
-            apply_row(x + r * width, y + r * width, width, (float)mean, rest, (float)inverse, gamma, beta);
+        apply_row(x + r * width, y + r * width, width, (float)mean, rest, (float)inverse, gamma, beta);
 }
 
 static void rows(const float *x, float *y, int64_t count, int64_t width, bool rms, float eps, const float *gamma,
@@ -101,9 +102,10 @@ static void rows(const float *x, float *y, int64_t count, int64_t width, bool rm
     for (int64_t r = 0; r < count; r++, x += width, y += width) {
         nn_moments m = { 0 };
         double squares = 0;
+        float sum;
         if (rms)
             for (int64_t i = 0; i < width; i += BLOCK)
-                squares += (double)squares_of(x + i, SM_MIN(width - i, BLOCK), 0);
+                squares += (double)squares_of(x + i, SM_MIN(width - i, BLOCK), 0, &sum);
         else
             moments(x, width, &m);
         const double inverse = 1 / sqrt((rms ? squares : m.squares) / (double)width + (double)eps);
