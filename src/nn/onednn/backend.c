@@ -25,6 +25,17 @@ static const struct {
     { &nn_op_concat, nn_dnnl_concat_step },
     { &nn_op_attention, nn_dnnl_attention_step },
     { &nn_op_attention_view, nn_dnnl_attention_step },
+    { &nn_op_conv_grad_x, nn_dnnl_conv_train_step },
+    { &nn_op_conv_grad_w, nn_dnnl_conv_train_step },
+    { &nn_op_unary_grad, nn_dnnl_unary_grad_step },
+    { &nn_op_avg_pool_grad, nn_dnnl_avg_pool_grad_step },
+    { &nn_op_max_pool_grad, nn_dnnl_max_pool_grad_step },
+    { &nn_op_channel_stats, nn_dnnl_batch_norm_step },
+    { &nn_op_batch_norm_train, nn_dnnl_batch_norm_step },
+    { &nn_op_batch_norm_sums, nn_dnnl_batch_norm_step },
+    { &nn_op_batch_norm_grad, nn_dnnl_batch_norm_step },
+    { &nn_op_dropout, nn_dnnl_dropout_step },
+    { &nn_op_expand, nn_dnnl_expand_step },
 };
 
 static int onednn_step(nn_compiler *c, nn_id node, nn_step *out)

@@ -171,6 +171,9 @@ static int create_conv(nn_dnnl_primitive *p, const nn_node *n, conv_parts *d, bo
 
 int nn_dnnl_conv_step(nn_compiler *c, nn_id node, nn_step *out)
 {
+    const nn_graph *g = nn_compiler_graph(c);
+    if (!nn_is_constant(g, nn_at(g, node)->inputs[1]))
+        return nn_dnnl_conv_train_step(c, node, out);
     const int err = nn_dnnl_conv_fft_step(c, node, out);
     if (err != 1)
         return err;

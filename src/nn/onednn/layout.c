@@ -1,46 +1,49 @@
 /* Plain order and channels last, in f32 and bf16; moving between them. */
 #include "nn/onednn/onednn.h"
 
-static const nn_dnnl_layout layouts[] = {
-    { .last = false, .bf16 = true },
-    { .last = true, .bf16 = false },
-    { .last = true, .bf16 = true },
+/* by form and bf16 */
+static const nn_dnnl_layout layouts[3][2] = {
+    { { NN_FORM_PLAIN, false, NULL, NULL }, { NN_FORM_PLAIN, true, NULL, NULL } },
+    { { NN_FORM_LAST, false, NULL, NULL }, { NN_FORM_LAST, true, NULL, NULL } },
+    { { NN_FORM_BLOCKED, false, NULL, NULL }, { NN_FORM_BLOCKED, true, NULL, NULL } },
 };
 
-const nn_dnnl_layout *nn_dnnl_layout_for(const nn_shape *s, bool last, bool bf16)
+const nn_dnnl_layout *nn_dnnl_layout_for(const nn_shape *s, nn_dnnl_form form, bool bf16)
 {
     if (s->rank < 3 || s->rank > 5 || s->dim[1] == 1 || nn_product(s, 2, s->rank) == 1)
-        last = false;
-    if (!last)
-        return bf16 ? &layouts[0] : NULL;
-    return bf16 ? &layouts[2] : &layouts[1];
+        form = NN_FORM_PLAIN;
+    return form == NN_FORM_PLAIN && !bf16 ? NULL : &layouts[form][bf16];
 }
 
 size_t nn_dnnl_bytes(const nn_shape *s, const nn_dnnl_layout *layout)
 {
+    if (layout && layout->packed)
+        return dnnl_memory_desc_get_size(layout->packed);
     return (size_t)nn_elements(s) * (layout && layout->bf16 ? 2 : 4);
 }
 
 bool nn_dnnl_layout_equal(const void *a, const void *b)
 {
     const nn_dnnl_layout *x = a, *y = b;
-    return x->last == y->last && x->bf16 == y->bf16;
+    if (!x->packed || !y->packed)
+        return !x->packed && !y->packed && x->form == y->form && x->bf16 == y->bf16;
+    return dnnl_memory_desc_equal(x->packed, y->packed) && dnnl_memory_desc_equal(x->plain, y->plain);
 }
 
-int32_t nn_dnnl_want(nn_compiler *c, nn_step *s, nn_id id, bool last, bool bf16)
+int32_t nn_dnnl_want(nn_compiler *c, nn_step *s, nn_id id, nn_dnnl_form form, bool bf16)
 {
     const nn_shape shape = nn_at(nn_compiler_graph(c), id)->shape;
-    const nn_dnnl_layout *layout = nn_dnnl_layout_for(&shape, last, bf16);
+    const nn_dnnl_layout *layout = nn_dnnl_layout_for(&shape, form, bf16);
     const int32_t v = nn_want(c, id, layout, nn_dnnl_bytes(&shape, layout));
     const int err = v < 0 ? v : nn_reads(c, s, v);
 
     return err < 0 ? err : v;
 }
 
-void nn_dnnl_gives(nn_compiler *c, nn_step *s, nn_id node, bool last, bool bf16)
+void nn_dnnl_gives(nn_compiler *c, nn_step *s, nn_id node, nn_dnnl_form form, bool bf16)
 {
     const nn_shape *shape = &nn_at(nn_compiler_graph(c), node)->shape;
-    const nn_dnnl_layout *layout = nn_dnnl_layout_for(shape, last, bf16);
+    const nn_dnnl_layout *layout = nn_dnnl_layout_for(shape, form, bf16);
 
     nn_gives(c, s, layout, nn_dnnl_bytes(shape, layout));
 }
@@ -54,7 +57,33 @@ static const nn_dnnl_layout *layout_of(nn_compiler *c, nn_id id)
 bool nn_dnnl_is_last(nn_compiler *c, nn_id id)
 {
     const nn_dnnl_layout *layout = layout_of(c, id);
-    return layout && layout->last;
+    return layout && layout->form == NN_FORM_LAST;
+}
+
+nn_dnnl_form nn_dnnl_form_of(nn_compiler *c, nn_id id)
+{
+    const nn_dnnl_layout *layout = layout_of(c, id);
+    return layout ? layout->form : NN_FORM_PLAIN;
+}
+
+int32_t nn_dnnl_want_packed(nn_compiler *c, nn_step *s, nn_id id, const dnnl_memory_desc_t *plain,
+                            const dnnl_memory_desc_t *packed)
+{
+    nn_dnnl_layout *layout = sm_arena_zero(nn_compiler_arena(c), 1, sizeof *layout);
+    dnnl_memory_desc_t *descs = sm_arena_zero(nn_compiler_arena(c), 2, sizeof *descs);
+    const nn_shape shape = nn_at(nn_compiler_graph(c), id)->shape;
+    if (!layout || !descs)
+        return SM_ENOMEM;
+    if (layout_of(c, id))
+        return 1;
+    descs[0] = *packed;
+    descs[1] = *plain;
+    layout->packed = &descs[0];
+    layout->plain = &descs[1];
+    const bool same = dnnl_memory_desc_equal(plain, packed);
+    const int32_t v = nn_want(c, id, same ? NULL : layout, nn_dnnl_bytes(&shape, same ? NULL : layout));
+    const int err = v < 0 ? v : nn_reads(c, s, v);
+    return err < 0 ? err : 0;
 }
 
 bool nn_dnnl_is_bf16(nn_compiler *c, nn_id id)
@@ -72,6 +101,21 @@ nn_shape nn_dnnl_memory_shape(const nn_shape *s, bool last)
     for (int i = 2; i < s->rank; i++)
         m.dim[i - 1] = s->dim[i];
     m.dim[s->rank - 1] = s->dim[1];
+    return m;
+}
+
+nn_shape nn_dnnl_form_shape(const nn_shape *s, nn_dnnl_form form)
+{
+    nn_shape m = nn_dnnl_memory_shape(s, form != NN_FORM_PLAIN);
+    if (form != NN_FORM_BLOCKED)
+        return m;
+    const int64_t channels = s->dim[1], block = channels == 1 ? 1 : NN_BLOCK;
+    m = (nn_shape){ .rank = s->rank + 1 };
+    m.dim[0] = s->dim[0];
+    m.dim[1] = channels / block;
+    for (int i = 2; i < s->rank; i++)
+        m.dim[i] = s->dim[i];
+    m.dim[s->rank] = block;
     return m;
 }
 
@@ -95,11 +139,18 @@ int nn_dnnl_reorder(nn_compiler *c, int32_t from, int32_t to, nn_step *out)
     p->sum_in = -1;
     out->state = p;
     out->free_state = nn_dnnl_destroy;
-    p->parts = nn_dnnl_parts(c, a.shape.rank > 0 ? a.shape.dim[0] : 1);
-    nn_shape part = a.shape;
-    part.dim[0] /= p->parts;
-    nn_dnnl_describe(&x, &part, a.layout);
-    nn_dnnl_describe(&y, &part, b.layout);
+    const nn_dnnl_layout *packed = b.layout;
+    if (packed && packed->packed) {
+        nn_dnnl_parts(c, 1);
+        x = *packed->plain;
+        y = *packed->packed;
+    } else {
+        p->parts = nn_dnnl_parts(c, a.shape.rank > 0 ? a.shape.dim[0] : 1);
+        nn_shape part = a.shape;
+        part.dim[0] /= p->parts;
+        nn_dnnl_describe(&x, &part, a.layout);
+        nn_dnnl_describe(&y, &part, b.layout);
+    }
     if ((err = nn_dnnl_check(dnnl_engine_create(&p->engine, dnnl_cpu, 0), "an engine")) < 0 ||
         (err = nn_dnnl_check(dnnl_primitive_attr_create(&attr), "attributes")) < 0)
         return err;

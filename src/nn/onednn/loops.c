@@ -124,7 +124,7 @@ static int run_binary(const nn_step *step, nn_exec *x)
 }
 
 /* Strides of an operand in the memory order of the result. */
-static void operand_strides(const nn_shape *s, const nn_shape *result, bool last, int64_t stride[NN_MAX_RANK])
+static void operand_strides(const nn_shape *s, const nn_shape *result, nn_dnnl_form form, int64_t stride[NN_MAX_RANK])
 {
     nn_shape full = { .rank = result->rank }, memory;
     int64_t dense[NN_MAX_RANK];
@@ -133,9 +133,9 @@ static void operand_strides(const nn_shape *s, const nn_shape *result, bool last
         const int k = i - (full.rank - s->rank);
         full.dim[i] = k >= 0 ? s->dim[k] : 1;
     }
-    memory = nn_dnnl_memory_shape(&full, last);
+    memory = nn_dnnl_form_shape(&full, form);
     nn_strides(&memory, dense);
-    for (int i = 0; i < full.rank; i++)
+    for (int i = 0; i < memory.rank; i++)
         stride[i] = memory.dim[i] == 1 ? 0 : dense[i];
 }
 
@@ -163,9 +163,11 @@ int nn_dnnl_binary_step(nn_compiler *c, nn_id node, nn_step *out)
     const nn_graph *g = nn_compiler_graph(c);
     const nn_node n = *nn_at(g, node);
     const nn_shape a = nn_in(g, &n, 0)->shape, b = nn_in(g, &n, 1)->shape;
-    const bool ranks = a.rank == n.shape.rank && b.rank == n.shape.rank;
-    const bool last = ranks && (nn_dnnl_is_last(c, n.inputs[0]) || nn_dnnl_is_last(c, n.inputs[1]));
-    const nn_shape memory = nn_dnnl_memory_shape(&n.shape, last);
+    const bool ranks =
+        (a.rank == n.shape.rank || nn_elements(&a) == 1) && (b.rank == n.shape.rank || nn_elements(&b) == 1);
+    const nn_dnnl_form form_a = nn_dnnl_form_of(c, n.inputs[0]), form_b = nn_dnnl_form_of(c, n.inputs[1]);
+    const nn_dnnl_form form = ranks ? SM_MAX(form_a, form_b) : NN_FORM_PLAIN;
+    const nn_shape memory = nn_dnnl_form_shape(&n.shape, form);
     binary_state *s;
 
     if (n.n_posts || n.attrs.binary.kind == NN_POW || n.shape.rank == 0)
@@ -176,20 +178,70 @@ int nn_dnnl_binary_step(nn_compiler *c, nn_id node, nn_step *out)
     s->kind = n.attrs.binary.kind;
     s->rank = memory.rank;
     memcpy(s->dim, memory.dim, sizeof s->dim);
-    operand_strides(&a, &n.shape, last, s->stride[0]);
-    operand_strides(&b, &n.shape, last, s->stride[1]);
+    operand_strides(&a, &n.shape, form, s->stride[0]);
+    operand_strides(&b, &n.shape, form, s->stride[1]);
     merge_axes(s);
     for (int i = 0; i < 2; i++) {
-        const int32_t v = nn_dnnl_want(c, out, n.inputs[i], last, false);
+        const int32_t v = nn_dnnl_want(c, out, n.inputs[i], form, false);
         if (v < 0)
             return v;
         if (out->inplace < 0 && nn_shape_equal(i ? &b : &a, &n.shape) && n.inputs[0] != n.inputs[1])
             out->inplace = v;
     }
-    nn_dnnl_gives(c, out, node, last, false);
+    nn_dnnl_gives(c, out, node, form, false);
     out->run = run_binary;
     out->state = s;
     out->kernel = "broadcast";
+    return 0;
+}
+
+/* ---- expand: the same walk, each number the larger of itself and itself ---- */
+
+/* The form in which what it is combined with already is. */
+static nn_dnnl_form form_of_users(nn_compiler *c, nn_id node)
+{
+    const nn_graph *g = nn_compiler_graph(c);
+    const nn_shape *shape = &nn_at(g, node)->shape;
+    nn_id users[8];
+    const int count = SM_MIN(nn_users(g, node, users, 8), 8);
+
+    for (int u = 0; u < count; u++) {
+        const nn_node *user = nn_at(g, users[u]);
+        for (int i = 0; i < user->n_own; i++) {
+            const nn_node *x = nn_in(g, user, i);
+            if (x && user->inputs[i] < node && nn_shape_equal(&x->shape, shape) && !x->identity)
+                return nn_dnnl_form_of(c, user->inputs[i]);
+        }
+    }
+    return NN_FORM_PLAIN;
+}
+
+int nn_dnnl_expand_step(nn_compiler *c, nn_id node, nn_step *out)
+{
+    const nn_node n = *nn_at(nn_compiler_graph(c), node);
+    const nn_shape a = nn_at(nn_compiler_graph(c), n.inputs[0])->shape;
+    const nn_dnnl_form asked = a.rank == n.shape.rank ? form_of_users(c, node) : NN_FORM_PLAIN;
+    const nn_dnnl_form form = nn_dnnl_layout_for(&n.shape, asked, false) ? asked : NN_FORM_PLAIN;
+    const nn_shape memory = nn_dnnl_form_shape(&n.shape, form);
+    binary_state *s = sm_arena_zero(nn_compiler_arena(c), 1, sizeof *s);
+
+    if (!s)
+        return SM_ENOMEM;
+    s->kind = NN_MAX;
+    s->rank = memory.rank;
+    memcpy(s->dim, memory.dim, sizeof s->dim);
+    operand_strides(&a, &n.shape, form, s->stride[0]);
+    operand_strides(&a, &n.shape, form, s->stride[1]);
+    merge_axes(s);
+    for (int i = 0; i < 2; i++) {
+        const int32_t v = nn_dnnl_want(c, out, n.inputs[0], form, false);
+        if (v < 0)
+            return v;
+    }
+    nn_dnnl_gives(c, out, node, form, false);
+    out->run = run_binary;
+    out->state = s;
+    out->kernel = "expand";
     return 0;
 }
 
@@ -341,14 +393,17 @@ static int run_reduce(const nn_step *step, nn_exec *x)
 }
 
 /* The axes that go must lie side by side in memory (axes of length 1 do not count). */
-static bool plan_reduction(const nn_node *n, const nn_shape *x, bool last, reduce_state *s)
+static bool plan_reduction(const nn_node *n, const nn_shape *x, nn_dnnl_form form, reduce_state *s)
 {
-    const nn_shape memory = nn_dnnl_memory_shape(x, last);
+    const nn_shape memory = nn_dnnl_form_shape(x, form);
     bool goes[NN_MAX_RANK] = { false };
     int state = 0; /* 0: before, 1: in, 2: behind */
 
     for (int i = 0; i < x->rank; i++)
-        goes[nn_dnnl_memory_axis(i, x->rank, last)] = n->attrs.reduce.axes >> i & 1;
+        goes[form == NN_FORM_BLOCKED ? i : nn_dnnl_memory_axis(i, x->rank, form == NN_FORM_LAST)] =
+            n->attrs.reduce.axes >> i & 1;
+    if (form == NN_FORM_BLOCKED)
+        goes[x->rank] = goes[1];
     *s = (reduce_state){ n->attrs.reduce.kind, 1, 1, 1 };
     for (int i = 0; i < memory.rank; i++) {
         if (memory.dim[i] == 1)
@@ -368,21 +423,21 @@ int nn_dnnl_reduce_step(nn_compiler *c, nn_id node, nn_step *out)
     const nn_shape x = nn_in(g, &n, 0)->shape;
     const uint32_t axes = n.attrs.reduce.axes;
     reduce_state *s = sm_arena_get(nn_compiler_arena(c), 1, sizeof *s, sizeof(int64_t));
-    bool last = nn_dnnl_is_last(c, n.inputs[0]) && (n.attrs.reduce.keep || !(axes & 1));
+    nn_dnnl_form form = n.attrs.reduce.keep || !(axes & 1) ? nn_dnnl_form_of(c, n.inputs[0]) : NN_FORM_PLAIN;
 
     if (!s)
         return SM_ENOMEM;
     if (n.n_posts)
         return 1;
-    if (last && !plan_reduction(&n, &x, true, s))
-        last = false;
-    if (!last && !plan_reduction(&n, &x, false, s))
+    if (form != NN_FORM_PLAIN && ((form == NN_FORM_BLOCKED && axes & 2) || !plan_reduction(&n, &x, form, s)))
+        form = NN_FORM_PLAIN;
+    if (form == NN_FORM_PLAIN && !plan_reduction(&n, &x, form, s))
         return 1;
-    const int32_t v = nn_dnnl_want(c, out, n.inputs[0], last, false);
+    const int32_t v = nn_dnnl_want(c, out, n.inputs[0], form, false);
     if (v < 0)
         return v;
     /* Without the channel axis what is left lies in plain order. */
-    nn_dnnl_gives(c, out, node, last && (n.attrs.reduce.keep || !(axes & 2)), false);
+    nn_dnnl_gives(c, out, node, n.attrs.reduce.keep || !(axes & 2) ? form : NN_FORM_PLAIN, false);
     out->run = run_reduce;
     out->state = s;
     out->kernel = "reduce";

@@ -26,7 +26,9 @@ int nn_dnnl_linear_step(nn_compiler *c, nn_id node, nn_step *out)
 
     if (!p)
         return SM_ENOMEM;
-    if (!nn_is_constant(g, n.inputs[1]))
+    const bool constant =
+        nn_is_constant(g, n.inputs[1]); /* else as it lies: packing would cost as much as the product */
+    if (!constant && (bf16 || parts > 1))
         return 1;
     out->state = p;
     out->free_state = nn_dnnl_destroy;
@@ -37,7 +39,9 @@ int nn_dnnl_linear_step(nn_compiler *c, nn_id node, nn_step *out)
     nn_dnnl_describe_dims(&from, 2, w_dims, true, false); /* [out, in] in memory: the second axis is the slow one */
     from.format_desc.blocking.strides[0] = 1;
     from.format_desc.blocking.strides[1] = depth;
-    dnnl_memory_desc_init_by_tag(&w, 2, w_dims, bf16 ? dnnl_bf16 : dnnl_f32, dnnl_format_tag_any);
+    w = from;
+    if (constant)
+        dnnl_memory_desc_init_by_tag(&w, 2, w_dims, bf16 ? dnnl_bf16 : dnnl_f32, dnnl_format_tag_any);
     nn_dnnl_add_arg(p, (nn_dnnl_arg){ .arg = DNNL_ARG_DST, .place = NN_ARG_OUT, .desc = y });
     if ((err = nn_dnnl_posts_make(c, &n, out, p, false, false, &posts)) == 0) {
         const int sum_in = p->sum_in;
@@ -53,11 +57,17 @@ int nn_dnnl_linear_step(nn_compiler *c, nn_id node, nn_step *out)
     nn_dnnl_add_arg(p, (nn_dnnl_arg){ .arg = DNNL_ARG_SRC, .place = NN_ARG_IN, .in = out->n_in, .desc = x });
     if (nn_dnnl_want(c, out, n.inputs[0], false, bf16) < 0)
         return SM_ENOMEM;
-    if ((err = nn_dnnl_pack(c, n.inputs[1], &from, &wanted, &packed)) < 0)
-        return err;
-    nn_dnnl_add_arg(
-        p, (nn_dnnl_arg){
-               .arg = DNNL_ARG_WEIGHTS, .place = NN_ARG_FIXED, .whole = true, .fixed = packed, .desc = wanted });
+    nn_dnnl_arg weights = { .arg = DNNL_ARG_WEIGHTS, .place = NN_ARG_IN, .whole = true, .in = out->n_in, .desc = w };
+    if (!constant && nn_dnnl_want(c, out, n.inputs[1], NN_FORM_PLAIN, false) < 0)
+        return SM_ENOMEM;
+    if (constant) {
+        if ((err = nn_dnnl_pack(c, n.inputs[1], &from, &wanted, &packed)) < 0)
+            return err;
+        weights.place = NN_ARG_FIXED;
+        weights.fixed = packed;
+        weights.desc = wanted;
+    }
+    nn_dnnl_add_arg(p, weights);
     if (bias) {
         nn_dnnl_add_arg(p, (nn_dnnl_arg){
                                .arg = DNNL_ARG_BIAS, .place = NN_ARG_IN, .whole = true, .in = out->n_in, .desc = b });

@@ -14,25 +14,39 @@
 void omp_set_num_threads(int threads);
 
 /* ---- layouts (layout.c) ---- */
+/* BLOCKED only in graphs that train: channels in blocks of 16, [N, C / 16, H, W, 16], which oneDNN's Winograd kernels want. It reads like
+ * channels last of N C / 16 images with 16 channels. */
+typedef enum { NN_FORM_PLAIN, NN_FORM_LAST, NN_FORM_BLOCKED } nn_dnnl_form;
+enum { NN_BLOCK = 16 };
 typedef struct {
-    bool last; /* channels last */
+    nn_dnnl_form form;
     bool bf16;
+    const dnnl_memory_desc_t *packed,
+        *plain; /* weights that change from run to run: as a primitive wants them, and as they are */
 } nn_dnnl_layout;
 
 /* The layout of a value of this shape (NULL: plain f32) that is nearest to what is asked for. */
-const nn_dnnl_layout *nn_dnnl_layout_for(const nn_shape *s, bool last, bool bf16);
+const nn_dnnl_layout *nn_dnnl_layout_for(const nn_shape *s, nn_dnnl_form form, bool bf16);
 size_t nn_dnnl_bytes(const nn_shape *s, const nn_dnnl_layout *layout);
 bool nn_dnnl_layout_equal(const void *a, const void *b);
 /* Value of an input in that layout, noted as read by the step. < 0: error. */
-int32_t nn_dnnl_want(nn_compiler *c, nn_step *s, nn_id id, bool last, bool bf16);
-void nn_dnnl_gives(nn_compiler *c, nn_step *s, nn_id node, bool last, bool bf16);
+int32_t nn_dnnl_want(nn_compiler *c, nn_step *s, nn_id id, nn_dnnl_form form, bool bf16);
+void nn_dnnl_gives(nn_compiler *c, nn_step *s, nn_id node, nn_dnnl_form form, bool bf16);
 /* Is the value of this node (as it is now) channels last? */
 bool nn_dnnl_is_last(nn_compiler *c, nn_id id);
+nn_dnnl_form nn_dnnl_form_of(nn_compiler *c, nn_id id);
 bool nn_dnnl_is_bf16(nn_compiler *c, nn_id id);
 int nn_dnnl_reorder(nn_compiler *c, int32_t from, int32_t to, nn_step *out);
 
+/* Value of weights `id` (plain numbers of dims `plain`) in the form that a primitive wants, noted as read by the step: reordered in every run, once
+ * for all steps that want the same. 1: they are not plain. */
+int32_t nn_dnnl_want_packed(nn_compiler *c, nn_step *s, nn_id id, const dnnl_memory_desc_t *plain,
+                            const dnnl_memory_desc_t *packed);
+
 /* Shape in the order in which the numbers lie: dims of `s`, channels (axis 1) moved to the end when last. */
 nn_shape nn_dnnl_memory_shape(const nn_shape *s, bool last);
+/* The same for any form; BLOCKED has one axis more (one channel stays one). */
+nn_shape nn_dnnl_form_shape(const nn_shape *s, nn_dnnl_form form);
 /* Position of axis `axis` in that order. */
 int nn_dnnl_memory_axis(int axis, int rank, bool last);
 
@@ -48,6 +62,7 @@ typedef struct {
     nn_arg_place place;
     int in; /* IN: index in the step's inputs */
     const void *fixed;
+    size_t at;  /* bytes from where they begin: OUT and SCRATCH */
     bool whole; /* the same for every part: vectors, weights */
     dnnl_memory_desc_t desc;
 } nn_dnnl_arg;
@@ -55,20 +70,21 @@ typedef struct {
 /* A oneDNN primitive with its arguments; the state of most steps. With several threads and a batch, the primitive is made for a
  * part of the batch and workers run the parts side by side. Every primitive runs on one thread: OpenMP's idle threads spin for
  * milliseconds, on the cores that our own pool's need. */
-typedef struct {
+typedef struct nn_dnnl_primitive {
     dnnl_engine_t engine;
     dnnl_primitive_desc_t desc;
     dnnl_primitive_t primitive;
     nn_dnnl_arg args[NN_DNNL_MAX_ARGS];
     int n_args;
-    int parts;  /* the primitive runs so often, each time further on in the arguments that are not `whole`; 0: 1 */
+    int parts; /* the primitive runs so often, each time further on in the arguments that are not `whole`; 0: 1 */
+    struct nn_dnnl_primitive *next; /* runs behind it, in the same step */
     int sum_in; /* input whose numbers must be in the output before it runs (post-op sum); -1: none */
 } nn_dnnl_primitive;
 
 int nn_dnnl_check(dnnl_status_t status, const char *what); /* 0 or sm_fail */
 /* Descriptor of a value as it lies in memory; dims as in the graph. */
 void nn_dnnl_describe(dnnl_memory_desc_t *d, const nn_shape *s, const nn_dnnl_layout *layout);
-void nn_dnnl_describe_dims(dnnl_memory_desc_t *d, int rank, const int64_t *dims, bool last, bool bf16);
+void nn_dnnl_describe_dims(dnnl_memory_desc_t *d, int rank, const int64_t *dims, nn_dnnl_form form, bool bf16);
 /* Creates the primitive of an operation descriptor. *p must be cleared. attr may be NULL and stays the caller's.
  * SM_EUNSUPPORTED without a message when oneDNN has only its reference code for it (`allow_slow` false) or nothing. */
 int nn_dnnl_create(nn_dnnl_primitive *p, const void *op_desc, dnnl_primitive_attr_t attr, bool allow_slow);
@@ -94,7 +110,7 @@ typedef struct {
     dnnl_post_ops_t ops;
 } nn_dnnl_posts;
 bool nn_dnnl_can_post(const nn_graph *g, nn_id node, const nn_post *post, nn_id operand);
-int nn_dnnl_posts_make(nn_compiler *c, const nn_node *n, nn_step *s, nn_dnnl_primitive *p, bool last, bool bf16,
+int nn_dnnl_posts_make(nn_compiler *c, const nn_node *n, nn_step *s, nn_dnnl_primitive *p, nn_dnnl_form form, bool bf16,
                        nn_dnnl_posts *out);
 void nn_dnnl_posts_free(nn_dnnl_posts *posts);
 /* oneDNN's name of a unary operation; false: it has none. */
@@ -116,6 +132,16 @@ int nn_dnnl_reduce_step(nn_compiler *c, nn_id node, nn_step *out);
 int nn_dnnl_reshape_step(nn_compiler *c, nn_id node, nn_step *out);
 int nn_dnnl_permute_step(nn_compiler *c, nn_id node, nn_step *out);
 int nn_dnnl_concat_step(nn_compiler *c, nn_id node, nn_step *out);
+
+/* Training: convolutions whose weights change from run to run, and their gradients (conv_train.c). */
+int nn_dnnl_conv_train_step(nn_compiler *c, nn_id node, nn_step *out);
+int nn_dnnl_unary_grad_step(nn_compiler *c, nn_id node, nn_step *out);
+int nn_dnnl_avg_pool_grad_step(nn_compiler *c, nn_id node, nn_step *out);
+/* own loops (train_loops.c) */
+int nn_dnnl_max_pool_grad_step(nn_compiler *c, nn_id node, nn_step *out);
+int nn_dnnl_batch_norm_step(nn_compiler *c, nn_id node, nn_step *out);
+int nn_dnnl_dropout_step(nn_compiler *c, nn_id node, nn_step *out);
+int nn_dnnl_expand_step(nn_compiler *c, nn_id node, nn_step *out);
 
 /* Long kernels in the frequency domain (conv_fft_step.c), for conv and conv_fold nodes. 1: another way is cheaper. */
 int nn_dnnl_conv_fft_step(nn_compiler *c, nn_id node, nn_step *out);

@@ -82,8 +82,8 @@ static int add_affine(nn_compiler *c, const nn_node *n, const nn_post *post, nn_
     return 0;
 }
 
-static int add_post(nn_compiler *c, const nn_node *n, const nn_post *post, nn_step *s, nn_dnnl_primitive *p, bool last,
-                    bool bf16, nn_dnnl_posts *out)
+static int add_post(nn_compiler *c, const nn_node *n, const nn_post *post, nn_step *s, nn_dnnl_primitive *p,
+                    nn_dnnl_form form, bool bf16, nn_dnnl_posts *out)
 {
     dnnl_alg_kind_t alg;
     float a, b;
@@ -94,18 +94,18 @@ static int add_post(nn_compiler *c, const nn_node *n, const nn_post *post, nn_st
         return nn_dnnl_check(dnnl_post_ops_append_eltwise(out->ops, 1, alg, a, b), "an activation");
     }
     if (post->kind == NN_POST_AFFINE) /* linear runs as a matrix of two axes */
-        return add_affine(c, n, post, s, p, last ? n->shape.rank : 2, 1, out);
+        return add_affine(c, n, post, s, p, form ? n->shape.rank : 2, 1, out);
     if (post->binary != NN_ADD || p->sum_in >= 0)
         return 1;
     p->sum_in = s->n_in;
-    const int32_t v = nn_dnnl_want(c, s, n->inputs[post->input], last, bf16);
+    const int32_t v = nn_dnnl_want(c, s, n->inputs[post->input], form, bf16);
     if (v < 0)
         return v;
     s->inplace = v;
     return nn_dnnl_check(dnnl_post_ops_append_sum(out->ops, 1), "a sum");
 }
 
-int nn_dnnl_posts_make(nn_compiler *c, const nn_node *n, nn_step *s, nn_dnnl_primitive *p, bool last, bool bf16,
+int nn_dnnl_posts_make(nn_compiler *c, const nn_node *n, nn_step *s, nn_dnnl_primitive *p, nn_dnnl_form form, bool bf16,
                        nn_dnnl_posts *out)
 {
     const nn_node node = *n; /* nn_want may move the list */
@@ -117,7 +117,7 @@ int nn_dnnl_posts_make(nn_compiler *c, const nn_node *n, nn_step *s, nn_dnnl_pri
         (err = nn_dnnl_check(dnnl_post_ops_create(&out->ops), "attributes")) < 0)
         return err;
     for (int i = 0; i < node.n_posts; i++)
-        if ((err = add_post(c, &node, &node.posts[i], s, p, last, bf16, out)) != 0)
+        if ((err = add_post(c, &node, &node.posts[i], s, p, form, bf16, out)) != 0)
             return err;
     return nn_dnnl_check(dnnl_primitive_attr_set_post_ops(out->attr, out->ops), "attributes");
 }

@@ -15,13 +15,19 @@ int nn_dnnl_check(dnnl_status_t status, const char *what)
 }
 
 /* Strides of dims in C order, or with axis 1 moved behind the others. */
-void nn_dnnl_describe_dims(dnnl_memory_desc_t *d, int rank, const int64_t *dims, bool last, bool bf16)
+void nn_dnnl_describe_dims(dnnl_memory_desc_t *d, int rank, const int64_t *dims, nn_dnnl_form form, bool bf16)
 {
+    static const dnnl_format_tag_t blocked[] = { dnnl_nCw16c, dnnl_nChw16c, dnnl_nCdhw16c };
+    const bool last = form == NN_FORM_LAST;
     dnnl_dims_t size, stride;
     int64_t step = 1;
 
     for (int i = 0; i < rank; i++)
         size[i] = dims[i];
+    if (form == NN_FORM_BLOCKED && rank >= 3 && rank <= 5) {
+        dnnl_memory_desc_init_by_tag(d, rank, size, bf16 ? dnnl_bf16 : dnnl_f32, blocked[rank - 3]);
+        return;
+    }
     if (last && rank > 1) {
         stride[1] = 1;
         step = dims[1];
@@ -42,7 +48,7 @@ void nn_dnnl_describe(dnnl_memory_desc_t *d, const nn_shape *s, const nn_dnnl_la
     if (s->rank == 0)
         nn_dnnl_describe_dims(d, 1, &one, false, layout && layout->bf16);
     else
-        nn_dnnl_describe_dims(d, s->rank, s->dim, layout && layout->last, layout && layout->bf16);
+        nn_dnnl_describe_dims(d, s->rank, s->dim, layout ? layout->form : NN_FORM_PLAIN, layout && layout->bf16);
 }
 
 static bool is_slow(const char *implementation)
@@ -90,6 +96,8 @@ void nn_dnnl_destroy(void *state)
 {
     nn_dnnl_primitive *p = state;
 
+    if (p->next)
+        nn_dnnl_destroy(p->next);
     dnnl_primitive_destroy(p->primitive);
     dnnl_primitive_desc_destroy(p->desc);
     dnnl_engine_destroy(p->engine);
@@ -131,7 +139,8 @@ typedef struct {
     int n;
 } worker_set;
 
-typedef struct {
+typedef struct opened {
+    struct opened *next; /* of the primitive's next */
     int workers;
     worker_set set[];
 } opened;
@@ -145,6 +154,8 @@ static void close_primitive(void *own)
             dnnl_memory_destroy(o->set[w].args[i].memory);
         dnnl_stream_destroy(o->set[w].stream);
     }
+    if (o->next)
+        close_primitive(o->next);
     sm_free(o);
 }
 
@@ -162,9 +173,8 @@ static int open_set(const nn_dnnl_primitive *p, worker_set *o)
     return err;
 }
 
-static int open_primitive(const nn_step *s, nn_exec *x, void **own)
+static int open_one(const nn_dnnl_primitive *p, nn_exec *x, opened **own)
 {
-    const nn_dnnl_primitive *p = s->state;
     const int workers = p->parts > 1 ? x->threads : 1;
     opened *o = sm_alloc_zero(1, sizeof *o + (size_t)workers * sizeof *o->set);
     int err = 0;
@@ -178,12 +188,26 @@ static int open_primitive(const nn_step *s, nn_exec *x, void **own)
         return err;
     }
     *own = o;
-    return 0;
+    return p->next ? open_one(p->next, x, &o->next) : 0;
+}
+
+static int open_primitive(const nn_step *s, nn_exec *x, void **own)
+{
+    opened *o = NULL;
+    const int err = open_one(s->state, x, &o);
+
+    if (err < 0 && o)
+        close_primitive(o);
+    else
+        *own = o;
+    return err;
 }
 
 typedef struct {
     const nn_step *step;
     nn_exec *x;
+    const nn_dnnl_primitive *p;
+    const opened *opened;
 } part_job;
 
 static size_t scratchpad_bytes(const dnnl_memory_desc_t *d)
@@ -194,17 +218,16 @@ static size_t scratchpad_bytes(const dnnl_memory_desc_t *d)
 static char *data_of(const part_job *j, const nn_dnnl_arg *a, size_t part, int worker)
 {
     if (a->place == NN_ARG_SCRATCH)
-        return (char *)j->x->scratch + (size_t)worker * scratchpad_bytes(&a->desc);
-    char *data = j->x->data[a->place == NN_ARG_IN ? j->step->in[a->in] : j->step->out];
+        return (char *)j->x->scratch + a->at + (size_t)worker * scratchpad_bytes(&a->desc);
+    char *data = (char *)j->x->data[a->place == NN_ARG_IN ? j->step->in[a->in] : j->step->out] + a->at;
     return data + (a->whole ? 0 : part * dnnl_memory_desc_get_size(&a->desc));
 }
 
 static int run_part(void *user, size_t part, int worker)
 {
     const part_job *j = user;
-    const nn_dnnl_primitive *p = j->step->state;
-    const opened *o = j->x->own[j->step->index];
-    const worker_set *set = &o->set[worker];
+    const nn_dnnl_primitive *p = j->p;
+    const worker_set *set = &j->opened->set[worker];
     const size_t bytes = p->sum_in >= 0 ? dnnl_memory_desc_get_size(&p->args[0].desc) : 0;
 
     if (p->sum_in >= 0 && j->x->data[j->step->out] != j->x->data[j->step->in[p->sum_in]])
@@ -221,12 +244,15 @@ static int run_part(void *user, size_t part, int worker)
 static int run_primitive(const nn_step *s, nn_exec *x)
 {
     const nn_dnnl_primitive *p = s->state;
-    part_job j = { s, x };
+    part_job j = { s, x, p, x->own[s->index] };
+    int err = 0;
 
     if (p->parts > 1)
         return nn_dnnl_parallel(x, (size_t)p->parts, run_part, &j);
     omp_set_num_threads(1);
-    return run_part(&j, 0, 0);
+    for (; j.p && err == 0; j.p = j.p->next, j.opened = j.opened->next)
+        err = run_part(&j, 0, 0);
+    return err;
 }
 
 void nn_dnnl_finish_step(nn_compiler *c, nn_dnnl_primitive *p, nn_step *out)

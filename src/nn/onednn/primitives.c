@@ -59,8 +59,9 @@ int nn_dnnl_pool_step(nn_compiler *c, nn_id node, nn_step *out)
     const int parts = nn_dnnl_parts(c, in.dim[0]);
     in.dim[0] /= parts;
     result.dim[0] /= parts;
-    nn_dnnl_describe_dims(&x.desc, in.rank, in.dim, true, bf16);
-    nn_dnnl_describe_dims(&y.desc, result.rank, result.dim, true, bf16);
+    const nn_dnnl_form form = nn_dnnl_form_of(c, n.inputs[0]) == NN_FORM_BLOCKED ? NN_FORM_BLOCKED : NN_FORM_LAST;
+    nn_dnnl_describe_dims(&x.desc, in.rank, in.dim, form, bf16);
+    nn_dnnl_describe_dims(&y.desc, result.rank, result.dim, form, bf16);
     if (!pool_desc(&n, &x_shape, &x.desc, &y.desc, &desc))
         return 1;
     nn_dnnl_primitive *p = start(c, out);
@@ -71,10 +72,10 @@ int nn_dnnl_pool_step(nn_compiler *c, nn_id node, nn_step *out)
         return nn_dnnl_decline(p, out, err);
     nn_dnnl_add_arg(p, y);
     nn_dnnl_add_arg(p, x);
-    const int32_t v = nn_dnnl_want(c, out, n.inputs[0], true, bf16);
+    const int32_t v = nn_dnnl_want(c, out, n.inputs[0], form, bf16);
     if (v < 0)
         return v;
-    nn_dnnl_gives(c, out, node, true, bf16);
+    nn_dnnl_gives(c, out, node, form, bf16);
     nn_dnnl_finish_step(c, p, out);
     return 0;
 }
@@ -84,7 +85,7 @@ int nn_dnnl_pool_step(nn_compiler *c, nn_id node, nn_step *out)
 int nn_dnnl_unary_step(nn_compiler *c, nn_id node, nn_step *out)
 {
     const nn_node n = *nn_at(nn_compiler_graph(c), node);
-    const bool last = nn_dnnl_is_last(c, n.inputs[0]);
+    const nn_dnnl_form form = nn_dnnl_form_of(c, n.inputs[0]);
     const int parts = nn_dnnl_parts(c, n.shape.rank > 0 ? n.shape.dim[0] : 1);
     const int64_t size = nn_elements(&n.shape) / parts;
     nn_dnnl_arg x = { .arg = DNNL_ARG_SRC, .place = NN_ARG_IN, .in = 0 },
@@ -108,10 +109,10 @@ int nn_dnnl_unary_step(nn_compiler *c, nn_id node, nn_step *out)
         return nn_dnnl_decline(p, out, err);
     nn_dnnl_add_arg(p, y);
     nn_dnnl_add_arg(p, x);
-    out->inplace = nn_dnnl_want(c, out, n.inputs[0], last, false);
+    out->inplace = nn_dnnl_want(c, out, n.inputs[0], form, false);
     if (out->inplace < 0)
         return out->inplace;
-    nn_dnnl_gives(c, out, node, last, false);
+    nn_dnnl_gives(c, out, node, form, false);
     nn_dnnl_finish_step(c, p, out);
     return 0;
 }

@@ -1,0 +1,156 @@
+/* The loops of train_loops.h, for the instruction set of the simd_*.h that was included before. Plain C in tiles of 16 channels: compilers
+ * make vectors of it. */
+#include "nn/onednn/train_loops.h"
+
+#include "nn/graph.h"
+
+#include <string.h>
+
+#define TRAIN_INLINE static inline __attribute__((always_inline))
+enum { TILE = 16, CHUNK = 64 };
+
+/* ---- max pools ---- */
+
+/* One window, `width` channels from `lane` on. A number that has been given is zero for later places. */
+TRAIN_INLINE void give(const nn_train_pool *p, const float *x, const float *upstream, float *dx, int64_t y0, int64_t y1,
+                       int64_t x0, int64_t x1, int width, bool add)
+{
+    float most[TILE], u[TILE];
+    for (int l = 0; l < width; l++)
+        most[l] = -3.4e38f;
+    for (int64_t i = y0; i < y1; i++)
+        for (int64_t j = x0; j < x1; j++) {
+            const float *at = x + (i * p->w + j) * p->lanes;
+            for (int l = 0; l < width; l++)
+                most[l] = at[l] > most[l] ? at[l] : most[l];
+        }
+    for (int l = 0; l < width; l++)
+        u[l] = p->relu && !(most[l] > 0) ? 0 : upstream[l];
+    for (int64_t i = y0; i < y1; i++)
+        for (int64_t j = x0; j < x1; j++) {
+            const int64_t at = (i * p->w + j) * p->lanes;
+            for (int l = 0; l < width; l++) {
+                const bool here = x[at + l] == most[l];
+                const float given = here ? u[l] : 0;
+                u[l] = here ? 0 : u[l];
+                dx[at + l] = add ? dx[at + l] + given : given;
+            }
+        }
+}
+
+TRAIN_INLINE void give_lanes(const nn_train_pool *p, const float *x, const float *upstream, float *dx, int64_t y0,
+                             int64_t y1, int64_t x0, int64_t x1, bool add)
+{
+    int64_t l = 0;
+    for (; l + TILE <= p->lanes; l += TILE)
+        give(p, x + l, upstream + l, dx + l, y0, y1, x0, x1, TILE, add);
+    if (l < p->lanes)
+        give(p, x + l, upstream + l, dx + l, y0, y1, x0, x1, (int)(p->lanes - l), add);
+}
+
+static void max_pool_grad(const nn_train_pool *p, const float *x, const float *upstream, float *dx)
+{
+    const int64_t size = p->h * p->w * p->lanes;
+    if (!p->exact)
+        memset(dx, 0, (size_t)(p->outer * size) * sizeof *dx);
+    for (int64_t o = 0; o < p->outer; o++, x += size, dx += size)
+        for (int64_t i = 0; i < p->oh; i++)
+            for (int64_t j = 0; j < p->ow; j++, upstream += p->lanes) {
+                const int64_t y0 = i * p->sh - p->ph, x0 = j * p->sw - p->pw;
+                if (p->exact && p->kh == 2 && p->kw == 2)
+                    give_lanes(p, x, upstream, dx, y0, y0 + 2, x0, x0 + 2, false);
+                else
+                    give_lanes(p, x, upstream, dx, SM_MAX(y0, 0), SM_MIN(y0 + p->kh, p->h), SM_MAX(x0, 0),
+                               SM_MIN(x0 + p->kw, p->w), !p->exact);
+            }
+}
+
+/* ---- sums per channel ---- */
+
+/* Few at a time in float, then in double. */
+TRAIN_INLINE void tile_sums(const float *x, const float *upstream, const float *shift, int64_t places, int64_t stride,
+                            int width, double *first, double *second)
+{
+    for (int64_t start = 0; start < places; start += CHUNK) {
+        const int64_t end = SM_MIN(start + CHUNK, places);
+        float s[TILE] = { 0 }, q[TILE] = { 0 };
+        for (int64_t i = start; i < end; i++)
+            for (int l = 0; l < width; l++) {
+                const float d = x[i * stride + l] - shift[l], u = upstream ? upstream[i * stride + l] : d;
+                s[l] += u;
+                q[l] += u * d;
+            }
+        for (int l = 0; l < width; l++) {
+            first[l] += (double)s[l];
+            second[l] += (double)q[l];
+        }
+    }
+}
+
+static void channel_sums(const nn_train_rows *r, const float *x, const float *upstream, const float *shift,
+                         double *sums)
+{
+    const int64_t channels = r->lanes * r->blocks;
+    memset(sums, 0, 2 * (size_t)channels * sizeof *sums);
+    for (int64_t o = 0; o < r->outer; o++)
+        for (int64_t l = 0; l < r->lanes; l += TILE) {
+            const int64_t k = o % r->blocks * r->lanes + l, at = o * r->places * r->lanes + l;
+            const float *u = upstream ? upstream + at : NULL;
+            if (l + TILE <= r->lanes && u)
+                tile_sums(x + at, u, shift + k, r->places, r->lanes, TILE, sums + k, sums + channels + k);
+            else if (l + TILE <= r->lanes)
+                tile_sums(x + at, NULL, shift + k, r->places, r->lanes, TILE, sums + k, sums + channels + k);
+            else
+                tile_sums(x + at, u, shift + k, r->places, r->lanes, (int)(r->lanes - l), sums + k,
+                          sums + channels + k);
+        }
+}
+
+/* ---- affine per channel ---- */
+
+TRAIN_INLINE void affine_place(const float *x, const float *u, const float *shift, const float *a, const float *b,
+                               const float *c, int64_t lanes, float *y)
+{
+    for (int64_t l = 0; l < lanes; l++)
+        y[l] = (x[l] - shift[l]) * a[l] + b[l] + (u ? c[l] * u[l] : 0);
+}
+
+static void channel_affine(const nn_train_rows *r, const float *x, const float *upstream, const float *shift,
+                           const float *a, const float *b, const float *c, float *y)
+{
+    for (int64_t o = 0; o < r->outer; o++) {
+        const int64_t k = o % r->blocks * r->lanes;
+        for (int64_t i = 0; i < r->places; i++) {
+            const int64_t at = (o * r->places + i) * r->lanes;
+            if (r->lanes == TILE && upstream)
+                affine_place(x + at, upstream + at, shift + k, a + k, b + k, c + k, TILE, y + at);
+            else if (r->lanes == TILE)
+                affine_place(x + at, NULL, shift + k, a + k, b + k, NULL, TILE, y + at);
+            else if (upstream)
+                affine_place(x + at, upstream + at, shift + k, a + k, b + k, c + k, r->lanes, y + at);
+            else
+                affine_place(x + at, NULL, shift + k, a + k, b + k, NULL, r->lanes, y + at);
+        }
+    }
+}
+
+/* ---- dropout ---- */
+
+static void dropout(const nn_train_rows *r, uint32_t key, uint32_t threshold, float scale, const float *x, float *y)
+{
+    const uint32_t places = (uint32_t)r->places;
+    for (int64_t o = 0; o < r->outer; o++)
+        for (int64_t i = 0; i < r->places; i++, x += r->lanes, y += r->lanes) {
+            const uint32_t first = (uint32_t)(o * r->lanes * r->places + i);
+            for (int64_t l = 0; l < r->lanes; l++)
+                y[l] = nn_dropout_keeps(key, threshold, first + (uint32_t)l * places) ? x[l] * scale : 0;
+        }
+}
+
+const nn_train_loops SIMD(nn_train_loops) = {
+    .name = SIMD_TEXT,
+    .max_pool_grad = max_pool_grad,
+    .channel_sums = channel_sums,
+    .channel_affine = channel_affine,
+    .dropout = dropout,
+};
