@@ -72,8 +72,8 @@ int nn_dnnl_max_pool_grad_step(nn_compiler *c, nn_id node, nn_step *out)
                                .pw = a->pad_before[v],
                                .relu = n.attrs.pool_grad.relu };
     const nn_train_pool *p = &s->pool;
-    s->pool.exact =
-        p->kh == p->sh && p->kw == p->sw && p->ph == 0 && p->pw == 0 && p->oh * p->kh == p->h && p->ow * p->kw == p->w;
+    s->pool.exact = p->kh == 2 && p->kw == 2 && p->sh == 2 && p->sw == 2 && p->ph == 0 && p->pw == 0 &&
+                    2 * p->oh == p->h && 2 * p->ow == p->w;
     for (int i = 0; i < 2; i++) {
         const int32_t value = nn_dnnl_want(c, out, n.inputs[i], form, false);
         if (value < 0)

@@ -13,7 +13,7 @@ typedef struct {
     int64_t outer, lanes, h, w, oh, ow; /* of the pool's input and output */
     int kh, kw, sh, sw, ph, pw;
     bool relu;
-    bool exact; /* each place belongs to one window: nothing needs clearing or adding */
+    bool exact; /* windows of 2 x 2 that cover everything once: nothing needs clearing or adding */
 } nn_train_pool;
 
 typedef struct {

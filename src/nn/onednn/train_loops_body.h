@@ -4,65 +4,96 @@
 
 #include "nn/graph.h"
 
+#include <math.h>
 #include <string.h>
 
 #define TRAIN_INLINE static inline __attribute__((always_inline))
 enum { TILE = 16, CHUNK = 64 };
+#define LEAST -1.7e38f
 
 /* ---- max pools ---- */
 
-/* One window, `width` channels from `lane` on. A number that has been given is zero for later places. */
-TRAIN_INLINE void give(const nn_train_pool *p, const float *x, const float *upstream, float *dx, int64_t y0, int64_t y1,
-                       int64_t x0, int64_t x1, int width, bool add)
+/* A whole window of 2 x 2 places a b / c d: the usual one. A number that has been given is zero for later places. */
+TRAIN_INLINE void give_four(const float *restrict x, const float *restrict upstream, float *restrict dx, int64_t right,
+                            int64_t below, int64_t lanes, float least)
+{
+    for (int64_t l = 0; l < lanes; l++) {
+        const float a = x[l], b = x[right + l], c = x[below + l], d = x[below + right + l];
+        const float ab = a > b ? a : b, cd = c > d ? c : d, most = ab > cd ? ab : cd;
+        float u = most > least ? upstream[l] : 0;
+        dx[l] = a == most ? u : 0;
+        u = a == most ? 0 : u;
+        dx[right + l] = b == most ? u : 0;
+        u = b == most ? 0 : u;
+        dx[below + l] = c == most ? u : 0;
+        u = c == most ? 0 : u;
+        dx[below + right + l] = d == most ? u : 0;
+    }
+}
+
+/* Any window, `lanes` <= TILE channels. */
+TRAIN_INLINE void give(const nn_train_pool *p, const float *restrict x, const float *restrict upstream,
+                       float *restrict dx, const int64_t rows[2], const int64_t columns[2], int lanes, float least)
 {
     float most[TILE], u[TILE];
-    for (int l = 0; l < width; l++)
-        most[l] = -3.4e38f;
-    for (int64_t i = y0; i < y1; i++)
-        for (int64_t j = x0; j < x1; j++) {
-            const float *at = x + (i * p->w + j) * p->lanes;
-            for (int l = 0; l < width; l++)
-                most[l] = at[l] > most[l] ? at[l] : most[l];
-        }
-    for (int l = 0; l < width; l++)
-        u[l] = p->relu && !(most[l] > 0) ? 0 : upstream[l];
-    for (int64_t i = y0; i < y1; i++)
-        for (int64_t j = x0; j < x1; j++) {
+    for (int l = 0; l < lanes; l++)
+        most[l] = LEAST;
+    for (int64_t i = rows[0]; i < rows[1]; i++)
+        for (int64_t j = columns[0]; j < columns[1]; j++)
+            for (int l = 0; l < lanes; l++) {
+                const float v = x[(i * p->w + j) * p->lanes + l];
+                most[l] = v > most[l] ? v : most[l];
+            }
+    for (int l = 0; l < lanes; l++)
+        u[l] = most[l] > least ? upstream[l] : 0;
+    for (int64_t i = rows[0]; i < rows[1]; i++)
+        for (int64_t j = columns[0]; j < columns[1]; j++) {
             const int64_t at = (i * p->w + j) * p->lanes;
-            for (int l = 0; l < width; l++) {
+            for (int l = 0; l < lanes; l++) {
                 const bool here = x[at + l] == most[l];
-                const float given = here ? u[l] : 0;
+                dx[at + l] += here ? u[l] : 0;
                 u[l] = here ? 0 : u[l];
-                dx[at + l] = add ? dx[at + l] + given : given;
             }
         }
 }
 
-TRAIN_INLINE void give_lanes(const nn_train_pool *p, const float *x, const float *upstream, float *dx, int64_t y0,
-                             int64_t y1, int64_t x0, int64_t x1, bool add)
+static void give_window(const nn_train_pool *p, const float *x, const float *upstream, float *dx, int64_t i, int64_t j)
 {
+    const int64_t y = i * p->sh - p->ph, z = j * p->sw - p->pw;
+    const int64_t rows[2] = { SM_MAX(y, 0), SM_MIN(y + p->kh, p->h) },
+                  columns[2] = { SM_MAX(z, 0), SM_MIN(z + p->kw, p->w) };
+    const float least = p->relu ? 0 : -INFINITY;
     int64_t l = 0;
     for (; l + TILE <= p->lanes; l += TILE)
-        give(p, x + l, upstream + l, dx + l, y0, y1, x0, x1, TILE, add);
+        give(p, x + l, upstream + l, dx + l, rows, columns, TILE, least);
     if (l < p->lanes)
-        give(p, x + l, upstream + l, dx + l, y0, y1, x0, x1, (int)(p->lanes - l), add);
+        give(p, x + l, upstream + l, dx + l, rows, columns, (int)(p->lanes - l), least);
+}
+
+/* A row of exact 2 x 2 windows. */
+static void give_row(const nn_train_pool *p, const float *x, const float *upstream, float *dx)
+{
+    const int64_t below = p->w * p->lanes;
+    const float least = p->relu ? 0 : -INFINITY;
+    for (int64_t j = 0; j < p->ow; j++, x += 2 * p->lanes, dx += 2 * p->lanes, upstream += p->lanes)
+        if (p->lanes == TILE)
+            give_four(x, upstream, dx, TILE, below, TILE, least);
+        else
+            give_four(x, upstream, dx, p->lanes, below, p->lanes, least);
 }
 
 static void max_pool_grad(const nn_train_pool *p, const float *x, const float *upstream, float *dx)
 {
-    const int64_t size = p->h * p->w * p->lanes;
+    const int64_t size = p->h * p->w * p->lanes, row = p->ow * p->lanes;
     if (!p->exact)
         memset(dx, 0, (size_t)(p->outer * size) * sizeof *dx);
     for (int64_t o = 0; o < p->outer; o++, x += size, dx += size)
-        for (int64_t i = 0; i < p->oh; i++)
-            for (int64_t j = 0; j < p->ow; j++, upstream += p->lanes) {
-                const int64_t y0 = i * p->sh - p->ph, x0 = j * p->sw - p->pw;
-                if (p->exact && p->kh == 2 && p->kw == 2)
-                    give_lanes(p, x, upstream, dx, y0, y0 + 2, x0, x0 + 2, false);
-                else
-                    give_lanes(p, x, upstream, dx, SM_MAX(y0, 0), SM_MIN(y0 + p->kh, p->h), SM_MAX(x0, 0),
-                               SM_MIN(x0 + p->kw, p->w), !p->exact);
-            }
+        for (int64_t i = 0; i < p->oh; i++, upstream += row)
+            if (p->exact)
+                give_row(p, x + 2 * i * p->w * p->lanes, upstream, dx + 2 * i * p->w * p->lanes);
+            else
+                for (int64_t j = 0; j < p->ow; j++)
+                    give_window(p, x, upstream + j * p->lanes, dx, i, j);
 }
 
 /* ---- sums per channel ---- */
