@@ -126,3 +126,74 @@ const sm_command sm_cmd_dataset_import = {
             { 0 } },
     .run = import_run,
 };
+
+/* ---- debian ---- */
+
+typedef struct {
+    const char *dataset, *prefix;
+    bool again;
+} debian_args;
+
+static const sm_option debian_options[] = {
+    DATASET_OPTION(debian_args),
+    { 0, "prefix", SM_OPT_PATH, offsetof(debian_args, prefix), "DIR", "where the Debian system lies (default: /)", 0 },
+    { 0, "again", SM_OPT_FLAG, offsetof(debian_args, again), NULL, "read files also when they have not changed", 0 },
+    { 0 }
+};
+
+static void say_missing(const sm_cli *cli, const sm_strings *missing)
+{
+    sm_buffer names = { 0 };
+    for (size_t i = 0; i < missing->length; i++)
+        sm_buffer_printf(&names, " %s", missing->items[i]);
+    if (missing->length > 0)
+        sm_cli_error(cli, "not installed; get them with: sudo apt-get install%s", names.failed ? "" : names.data);
+    sm_buffer_free(&names);
+}
+
+static int debian_run(sm_cli *cli, const void *args, char *const *operands, size_t n)
+{
+    const debian_args *a = args;
+    sm_dataset *d = NULL;
+    dataset_working w;
+    sm_strings missing = { 0 };
+    sm_dataset_result sum = { 0 }, r;
+    int err = dataset_open(a->dataset, SM_DATASET_CREATE, &d);
+    if (err < 0)
+        return err;
+    err = dataset_work_begin(cli, "debian", &w);
+    const sm_dataset_import_options o = { .work = w.work, .again = a->again };
+    for (size_t i = 0; i < n && err == 0; i++) {
+        err = sm_dataset_debian(d, operands[i], a->prefix, &o, &missing, &r);
+        add_up(&sum, &r);
+    }
+    dataset_work_end(&w);
+    sm_dataset_close(d);
+    if (err == 0 || err == SM_ECANCELLED)
+        say_missing(cli, &missing);
+    sm_strings_free(&missing);
+    if (err < 0 && err != SM_ECANCELLED)
+        return err;
+    const int printed = print_result(cli, "debian", &sum);
+    return err < 0 ? err : printed < 0 ? printed : exit_of(&sum);
+}
+
+const sm_command sm_cmd_dataset_debian = {
+    .name = "debian",
+    .summary = "take in sounds that installed Debian packages carry, after a list",
+    .description = "LIST.csv has the columns package, path, class, split, family, licence; path is an extended regular "
+                   "expression on "
+                   "the whole\npath of a file that the package installed. Packages that are not there are named with "
+                   "the command that "
+                   "installs them\n(exit code 3). Rows of soundfont presets (FILE.sf2#bank0:program40) are left to "
+                   "\"dataset synth\".",
+    .operands = "LIST.csv...",
+    .least_operands = 1,
+    .paths = true,
+    .options = debian_options,
+    .common = SM_COMMON_JOBS | SM_COMMON_PROGRESS | SM_COMMON_FORMAT,
+    .args_size = sizeof(debian_args),
+    .examples =
+        (const sm_example[]){ { "samplemind dataset debian debian.csv", "what is installed of the list" }, { 0 } },
+    .run = debian_run,
+};

@@ -41,11 +41,12 @@ int sm_dataset_import(sm_dataset *d, const char *path, const sm_dataset_import_o
  * (sm_dataset_debian_presets has them). prefix: where the system's files lie; NULL: "/". */
 int sm_dataset_debian(sm_dataset *d, const char *list, const char *prefix, const sm_dataset_import_options *o,
                       sm_strings *missing, sm_dataset_result *out);
-/* The rows "FILE.sf2#bank0:program40" of such a list, for the renderer. */
+/* The rows "FILE.sf2#bank0:program16-21,23" of such a list, one entry for each program of each file, for the renderer. */
 typedef struct {
-    const char *package, *file;                   /* absolute path of the soundfont */
-    int bank, program;                            /* bank 128: the drums */
-    const char *label, *split, *family, *licence; /* label "": by the General MIDI drum map */
+    const char *package, *file;           /* the soundfont's whole path; what the list says where it is not installed */
+    int bank, program;                    /* bank 128: the drums, program 0 */
+    const char *label;                    /* "": by the General MIDI drum map, note by note */
+    const char *split, *family, *licence; /* or NULL */
     bool installed;
 } sm_dataset_preset;
 int sm_dataset_debian_presets(const char *list, const char *prefix, sm_arena *a, sm_dataset_preset **out, size_t *n);
