@@ -8,12 +8,13 @@
 
 #include "cli/command.h"
 #include "engine/engine.h"
+#include "train/train.h"
 
 enum { SGEMM_SIZE = 2048, COPY_BYTES = 256 << 20 };
 
 typedef struct {
     int64_t runs, batch;
-    bool profile;
+    bool profile, train;
     const char *backend;
 } bench_args;
 
@@ -21,6 +22,8 @@ static const sm_option bench_options[] = {
     { 'r', "runs", SM_OPT_INT, offsetof(bench_args, runs), "1..1000", "runs of which the best counts (default: 7)", 0 },
     { 'b', "batch", SM_OPT_INT, offsetof(bench_args, batch), "1..4096", "patches instead of those of 10 s", 0 },
     { 'p', "profile", SM_OPT_FLAG, offsetof(bench_args, profile), NULL, "also show where the network's time goes", 0 },
+    { 0, "train", SM_OPT_FLAG, offsetof(bench_args, train), NULL,
+      "time training instead; MODELs are architectures (train --list)", 0 },
     { 0, "backend", SM_OPT_CHOICE, offsetof(bench_args, backend), "onednn|ref", "who computes (default: onednn)", 0 },
     { 0 }
 };
@@ -293,12 +296,46 @@ static int bench_one(sm_cli *cli, const bench_args *a, const sm_model *m)
     return err == SM_ECANCELLED || err == SM_ENOMEM ? err : err < 0 ? sm_fail_prefix(err, "%s", m->name) : 0;
 }
 
+/* Training: sounds a second on all threads, and of one thread the parts and the network's share of sgemm. */
+static int bench_train(sm_cli *cli, const bench_args *a, char *const *operands, size_t n)
+{
+    size_t n_all = 0;
+    const sm_classifier_arch *all = sm_classifier_archs(&n_all);
+    const bool table = !strcmp(cli->common.format, "table");
+    const double seconds = 0.3 * (double)a->runs;
+    if (table)
+        fprintf(cli->out, "%-16s %9s %11s %11s %9s %8s %9s\n", "architecture", "sounds/s", "network ms", "picture ms",
+                "GFLOP/s", "sgemm", "share");
+    for (size_t i = 0; i < (n > 0 ? n : n_all); i++) {
+        const char *name = n > 0 ? operands[i] : all[i].name;
+        sm_train_speed s;
+        if (sm_cancelled())
+            return sm_fail(SM_ECANCELLED, "interrupted");
+        double sgemm = nn_measure_sgemm_gflops(SGEMM_SIZE, 1, 2);
+        const int err = sm_train_measure(name, (int)cli->common.threads, seconds, &s);
+        if (err < 0)
+            return err;
+        sgemm = fmax(sgemm, nn_measure_sgemm_gflops(SGEMM_SIZE, 1, 2));
+        fprintf(cli->out,
+                table
+                    ? "%-16s %9.1f %11.2f %11.2f %9.1f %8.1f %7.1f %%\n"
+                    : "{\"train\":\"%s\",\"sounds_per_s\":%.2f,\"network_ms\":%.3f,\"picture_ms\":%.3f,\"gflops\":%.2f,"
+                      "\"sgemm_gflops\":%.2f,\"share\":%.4f}\n",
+                name, s.sounds_per_s, s.network_ms, s.picture_ms, s.network_gflops, sgemm,
+                (table ? 100 : 1) * s.network_gflops / sgemm);
+        fflush(cli->out);
+    }
+    return 0;
+}
+
 static int bench_run(sm_cli *cli, const void *args, char *const *operands, size_t n)
 {
     size_t n_all = 0, failed = 0, done = 0;
     const sm_model *const *all = sm_models(&n_all);
     const sm_model *m = NULL;
     int err = 0;
+    if (((const bench_args *)args)->train)
+        return bench_train(cli, args, operands, n);
     for (size_t i = 0; i < n; i++)
         if ((err = sm_model_named(operands[i], &m)) < 0)
             return err;

@@ -37,7 +37,7 @@ static const sm_classifier_arch archs[] = {
                  { SM_STAGE_RESIDUAL, .channels = 128, .times = 1, .stride = 2 }, { .channels = 64, .times = 1, .kernel = 1 } }, .stages = 5,
       .norm = true, .pool = SM_POOL_TIME, .dense = 256, .dropout = 0.3f },
     { .name = "vgg", .model = "samplemind", .summary = "eight plain convolutions with batch norm, pooled over time only",
-      .stage = { { .channels = 24, .times = 1, .kernel = 5, .stride = 2 }, { .channels = 48, .times = 2, .pool = { 2, 2 } },
+      .stage = { { .channels = 16, .times = 1, .kernel = 5, .stride = 2 }, { .channels = 48, .times = 2, .pool = { 2, 2 } },
                  { .channels = 96, .times = 2, .pool = { 2, 2 } }, { .channels = 128, .times = 2, .pool = { 2, 2 } },
                  { .channels = 64, .times = 1, .kernel = 1 } }, .stages = 5,
       .norm = true, .pool = SM_POOL_TIME, .dense = 256, .dropout = 0.3f },

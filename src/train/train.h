@@ -141,6 +141,15 @@ void sm_trained_free(sm_trained *t);
 /* Sounds are read if they are not (at the front end's rate). */
 int sm_train(sm_sounds *s, const sm_train_options *o, sm_trained *out);
 
+/* Training's speed on made-up sounds (bench.c): whole steps on `threads` (0: all cores), parts on one. */
+typedef struct {
+    double sounds_per_s;   /* best step */
+    double network_ms;     /* a sound forwards and backwards */
+    double picture_ms;     /* a sound augmented and drawn, mean */
+    double network_gflops; /* of the plain definitions' multiply-adds */
+} sm_train_speed;
+int sm_train_measure(const char *arch, int threads, double seconds, sm_train_speed *out);
+
 /* ---- judging (metrics.c, evaluate.c) ---- */
 typedef struct {
     double value, low, high; /* 95 % interval: bootstrap over families; NAN where nothing was counted */

@@ -19,7 +19,9 @@ typedef struct {
 typedef struct {
     sm_sounds *sounds;
     const sm_train_options *o;
+    const sm_classifier_arch *arch;
     const dsp_mel_spec *front_end;
+    const char **lists[SM_SOUND_HEADS]; /* class names of heads */
     train_network net;
     train_state state;
     train_set learned, held, val;
@@ -43,6 +45,12 @@ typedef struct {
     train_epoch *history;     /* [o->epochs] */
     double began_s;
 } trainer;
+
+/* trainer_setup.c. Options make sense? Then what they name. */
+int trainer_check(const sm_train_options *o, const sm_classifier_arch **arch, const dsp_mel_spec **front_end);
+/* With sounds, o, arch, front_end and threads set, all else zero: everything up to the first step. Close also after a failure. */
+int trainer_open(trainer *t);
+void trainer_close(trainer *t);
 
 /* trainer_step.c */
 int trainer_order(trainer *t, int epoch);
