@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "models/htdemucs.h"
+#include "models/view.h"
 
 typedef struct {
     nn_graph *g;
@@ -283,6 +284,12 @@ static int build(nn_graph *g, const sm_model *m, sm_view *v, const sm_model_conf
     return htdemucs_graph(g, &s, &w, &rows, SM_MAX(c->batch, 1));
 }
 
+static int adapt(sm_view *v, const char *name, const nn_shape *expected, nn_tensor *out)
+{
+    char official[160];
+    return view_official(v, htdemucs_official(sm_view_weights(v), name, official), expected, out);
+}
+
 /* LayerScales of made-up weights are of ordinary size, so that the branches behind them count. */
 static bool generated(const char *name, const nn_shape *s, double *offset, double *scale)
 {
@@ -300,11 +307,14 @@ static bool recognise(const sm_model *m, sm_weights *w, const sm_card *card, con
 {
     const int *n_sources = m->binding;
     const bool plain = !strcmp(m->name, "htdemucs") || !strcmp(m->name, "htdemucs_6s");
+    char last[160], time[160], cross[160];
     nn_tensor t;
     (void)card;
     variant[0] = 0;
-    if (!sm_weights_has(w, "tencoder.3.rewrite.weight") || !sm_weights_has(w, "crosstransformer.norm_in.weight") ||
-        sm_weights_get(w, "decoder.3.conv_tr.weight", NULL, &t) < 0 || t.shape.rank != 4 ||
+    htdemucs_official(w, "decoder.3.conv_tr.weight", last);
+    if (!sm_weights_has(w, htdemucs_official(w, "tencoder.3.rewrite.weight", time)) ||
+        !sm_weights_has(w, htdemucs_official(w, "crosstransformer.norm_in.weight", cross)) ||
+        !sm_weights_has(w, last) || sm_weights_get(w, last, NULL, &t) < 0 || t.shape.rank != 4 ||
         (t.shape.dim[1] == 4 * 6) != (*n_sources == 6))
         return false;
     return plain || strstr(hint, m->official) || !strcmp(hint, m->name);
@@ -341,6 +351,7 @@ static const int four = 4, six = 6;
         .activation = "linear",                                                                                        \
         .binding = &sources_,                                                                                          \
         .recognise = recognise,                                                                                        \
+        .adapt = adapt,                                                                                                \
         .generated = generated,                                                                                        \
         .build = build,                                                                                                \
     }

@@ -32,6 +32,8 @@ typedef struct {
  * (htdemucs_config_keys). Thread-safe. SM_EUNSUPPORTED: a kwarg with a value that is not here; SM_EFORMAT, SM_EUSAGE. */
 int htdemucs_size_read(const sm_model *m, sm_weights *w, const sm_model_config *c, htdemucs_size *out);
 extern const char *const htdemucs_config_keys[];
+/* What a file calls our tensor `name`: a package keeps its state under "state."; in `out`, which is returned. */
+const char *htdemucs_official(sm_weights *w, const char *name, char out[160]);
 
 /* What the last layers give: rows[r][source] weigh the sources that are summed into row r (their transposed convolutions are
  * summed before they are applied). */

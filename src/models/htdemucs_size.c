@@ -171,12 +171,29 @@ static int read_kwargs(const char *label, const char *text, htdemucs_size *s)
 
 /* ---- shapes ---- */
 
+const char *htdemucs_official(sm_weights *w, const char *name, char out[160])
+{
+    snprintf(out, 160, "state.%s", name);
+    if (sm_weights_count(w) == 0 || !sm_weights_has(w, out)) /* made-up weights have any name */
+        snprintf(out, 160, "%s", name);
+    return out;
+}
+
+static bool has(sm_weights *w, const char *name)
+{
+    char official[160];
+    return sm_weights_has(w, htdemucs_official(w, name, official));
+}
+
 /* Dimension `axis` of a tensor; 0: it is not there. */
 static int64_t dim(sm_weights *w, int axis, const char *name)
 {
+    char official[160];
     nn_tensor t;
-    return sm_weights_has(w, name) && sm_weights_get(w, name, NULL, &t) == 0 && axis < t.shape.rank ? t.shape.dim[axis]
-                                                                                                    : 0;
+    htdemucs_official(w, name, official);
+    return sm_weights_has(w, official) && sm_weights_get(w, official, NULL, &t) == 0 && axis < t.shape.rank
+               ? t.shape.dim[axis]
+               : 0;
 }
 
 static int count(sm_weights *w, const char *format)
@@ -185,7 +202,7 @@ static int count(sm_weights *w, const char *format)
     int n = 0;
     do
         snprintf(name, sizeof name, format, n);
-    while (sm_weights_has(w, name) && ++n < 64);
+    while (has(w, name) && ++n < 64);
     return n;
 }
 
@@ -262,8 +279,7 @@ int htdemucs_size_read(const sm_model *m, sm_weights *w, const sm_model_config *
     official(m, out);
     if (kwargs)
         err = read_kwargs(label, kwargs, out);
-    if (err == 0 && sm_weights_count(w) > 0 && sm_weights_has(w, "encoder.0.conv.weight") &&
-        sm_weights_has(w, "decoder.3.conv_tr.weight"))
+    if (err == 0 && sm_weights_count(w) > 0 && has(w, "encoder.0.conv.weight") && has(w, "decoder.3.conv_tr.weight"))
         err = read_shapes(w, out);
     if (err == 0)
         err = read_config(c, out);

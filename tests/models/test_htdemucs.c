@@ -1,99 +1,9 @@
 /* HTDemucs against the original: every traced layer and the output of one chunk, small and at official sizes. */
-#include "support/model_support.h"
+#include "support/htdemucs_support.h"
 
-#include <math.h>
 #include <string.h>
 
-#include "models/htdemucs_chunk.h"
-
 #define DATA "tests/data/models/"
-
-/* A network on a chunk, ready to be compared. */
-typedef struct {
-    sm_view *view;
-    htdemucs_net *net;
-    htdemucs_work *work;
-    const float *out;
-    sm_named *got;
-    size_t n, capacity;
-} one_chunk;
-
-static void keep(one_chunk *c, const char *name, const float *data, nn_shape shape, double scale, double offset)
-{
-    const size_t n = (size_t)nn_elements(&shape);
-    float *copy = sm_alloc(n, sizeof *copy);
-    assert_non_null(copy);
-    assert_int_equal(0, sm_grow(&c->got, &c->capacity, c->n + 1, sizeof *c->got));
-    for (size_t i = 0; i < n; i++)
-        copy[i] = (float)((double)data[i] * scale + offset);
-    snprintf(c->got[c->n].name, sizeof c->got->name, "%s", name);
-    c->got[c->n++].tensor = (nn_tensor){ .type = NN_F32, .shape = shape, .data = copy, .scale_axis = -1 };
-}
-
-/* What the graph does not trace: inputs, spectra, and the frequency branch as samples. */
-static void keep_surroundings(one_chunk *c)
-{
-    const htdemucs_size *s = &c->net->size;
-    const int n = c->net->rows.n;
-    const float *freq, *time, *freq_out;
-    htdemucs_scale f, t;
-    dsp_chunk_work *w;
-    const nn_shape cac = NN_SHAPE(1, 4, s->bins, s->frames);
-    htdemucs_work_look(c->work, &freq, &time, &freq_out, &f, &t);
-    keep(c, "in.freq", freq, cac, 1, 0);
-    keep(c, "in.time", time, NN_SHAPE(1, 2, s->segment), 1, 0);
-    keep(c, "cac", freq, cac, f.deviation + 1e-5, f.mean);
-    keep(c, "freq.out", freq_out, NN_SHAPE(1, n, 4, s->bins, s->frames), f.deviation, f.mean);
-    float *y = sm_alloc_zero((size_t)(2 * n) * (size_t)s->segment, sizeof *y);
-    assert_non_null(y);
-    test_ok(dsp_chunk_work_new(c->net->spectrum, &w));
-    for (int k = 0; k < 2 * n; k++) {
-        const float *re = freq_out + (size_t)(2 * k) * (size_t)s->bins * (size_t)s->frames;
-        for (int p = 0; p < dsp_chunk_parts(c->net->spectrum); p++)
-            dsp_chunk_inverse(c->net->spectrum, w, p, re, re + (size_t)s->bins * (size_t)s->frames, (float)f.deviation,
-                              (float)f.mean, y + k * s->segment);
-    }
-    keep(c, "freq.time", y, NN_SHAPE(1, n, 2, s->segment), 1, 0);
-    keep(c, "out.sources", c->out, NN_SHAPE(n, 2, s->segment), 1, 0);
-    dsp_chunk_work_free(w);
-    sm_free(y);
-}
-
-static void open_chunk(one_chunk *c, const sm_model *m, sm_weights *w, const char *config, const char *backend,
-                       bool taps, const htdemucs_rows *rows)
-{
-    const sm_model_config text = { .batch = 1, .text = config };
-    const nn_compile_options o = { .backend = backend, .taps = taps, .threads = 1 };
-    htdemucs_size s;
-    htdemucs_rows all;
-    *c = (one_chunk){ 0 };
-    test_ok(htdemucs_size_read(m, w, &text, &s));
-    htdemucs_all_rows(&s, &all);
-    test_ok(sm_view_open(m, w, NULL, &c->view));
-    test_ok(htdemucs_net_new(c->view, &s, rows ? rows : &all, &o, &c->net));
-    test_ok(htdemucs_work_new((const htdemucs_net *const *)&c->net, 1, 1, &c->work));
-}
-
-static void run_chunk(one_chunk *c, const float *mix, bool taps)
-{
-    test_ok(htdemucs_run(c->work, 0, mix, &c->out));
-    nn_run_state *state = htdemucs_work_state(c->work, 0);
-    for (int i = 0; taps && i < nn_plan_taps(c->net->plan); i++) {
-        const char *name;
-        nn_tensor t;
-        test_ok(nn_run_tap(c->net->plan, state, i, &name, &t));
-        keep(c, name, t.data, t.shape, 1, 0);
-    }
-    keep_surroundings(c);
-}
-
-static void close_chunk(one_chunk *c)
-{
-    sm_named_free(c->got, c->n);
-    htdemucs_work_free(c->work);
-    htdemucs_net_free(c->net);
-    sm_view_close(c->view);
-}
 
 #define SMALL "channels=8,t_layers=2,t_heads=4,"
 
@@ -112,18 +22,18 @@ static void small_case(size_t i, const char *backend, bool taps)
     char path[128], what[128];
     sm_weights *golden, *w;
     nn_tensor mix;
-    one_chunk c;
+    test_chunk c;
     snprintf(path, sizeof path, DATA "%s.safetensors", small[i].golden);
     snprintf(what, sizeof what, "%s on %s%s", small[i].golden, backend, taps ? "" : ", fused");
     golden = test_golden_open(path);
     test_ok(sm_weights_get_f32(golden, "in.mix", NULL, &mix));
     test_ok(sm_weights_generated(0, m->generated, &w));
-    open_chunk(&c, m, w, small[i].config, backend, taps, NULL);
-    run_chunk(&c, mix.data, taps);
+    test_chunk_open(&c, m, w, small[i].config, backend, taps, NULL);
+    test_chunk_run(&c, mix.data, taps);
     const int compared = test_golden_compare(golden, c.got, c.n, NULL, 1e-5, what);
     if (taps && compared < small[i].traces)
         fail_msg("%s: %d tensors compared, %d expected", what, compared, small[i].traces);
-    close_chunk(&c);
+    test_chunk_close(&c);
     sm_weights_close(w);
     sm_weights_close(golden);
 }
@@ -145,9 +55,171 @@ static void the_fused_plan_answers_the_same(void **state)
         small_case(i, "onednn", false);
 }
 
+/* ---- containers ---- */
+
+/* A package of made-up weights rounded to float16: tensors and outputs as the original has them from it. */
+static void expect_package(const char *path, const char *format)
+{
+    static const char *const names[] = { "encoder.0.conv.weight", "freq_emb.embedding.weight",
+                                         "tdecoder.3.conv_tr.weight",
+                                         "crosstransformer.layers.1.cross_attn.in_proj_weight" };
+    sm_weights *w, *golden = test_golden_open(DATA "htdemucs_package_4s.safetensors"),
+                   *small_golden = test_golden_open(DATA "htdemucs_small_4s.safetensors");
+    sm_card *card;
+    const sm_model *m;
+    char variant[32];
+    nn_tensor mix, t;
+    test_chunk c;
+    test_ok(sm_model_open_file(path, &w, &card, &m, variant));
+    assert_string_equal(m->name, "htdemucs");
+    assert_string_equal(sm_weights_format(w), format);
+    test_ok(sm_weights_get_f32(small_golden, "in.mix", NULL, &mix));
+    test_chunk_open(&c, m, w, NULL, NULL, false, NULL); /* no sizes given: all are in the package */
+    assert_int_equal(c.net->size.segment, 9001);
+    assert_string_equal(c.net->size.sources[3], "vocals");
+    test_chunk_run(&c, mix.data, false);
+    for (int k = 0; k < 4; k++) {
+        char name[48];
+        snprintf(name, sizeof name, "out.%s", c.net->size.sources[k]);
+        test_chunk_keep(&c, name, c.out + 2 * k * 9001, NN_SHAPE(2, 9001), 1, 0);
+    }
+    for (size_t i = 0; i < SM_LENGTH(names); i++) {
+        char official[160];
+        test_ok(sm_weights_get_f32(w, htdemucs_official(w, names[i], official), NULL, &t));
+        test_chunk_keep(&c, names[i], t.data, t.shape, 1, 0);
+    }
+    assert_int_equal(test_golden_compare(golden, c.got, c.n, NULL, 1e-5, format), 8);
+    test_chunk_close(&c);
+    sm_card_free(card);
+    sm_weights_close(w);
+    sm_weights_close(golden);
+    sm_weights_close(small_golden);
+}
+
+/* The author's safetensors: the same names, and klass, args and kwargs as metadata. */
+static void write_author_file(const char *from, const char *path)
+{
+    sm_weights *w = test_golden_open(from);
+    sm_safetensors_writer *f;
+    test_ok(sm_safetensors_writer_open(path, &f));
+    test_ok(sm_safetensors_writer_meta(f, "klass", "demucs.htdemucs.HTDemucs"));
+    test_ok(sm_safetensors_writer_meta(f, "args", "[]"));
+    test_ok(sm_safetensors_writer_meta(f, "kwargs", sm_weights_meta(w, "kwargs")));
+    for (size_t i = 0; i < sm_weights_count(w); i++) {
+        nn_tensor t;
+        test_ok(sm_weights_at(w, i, &t));
+        assert_int_equal(t.type, NN_F16);
+        test_ok(sm_safetensors_writer_add(f, sm_weights_name(w, i), &t));
+    }
+    test_ok(sm_safetensors_writer_commit(f));
+    sm_weights_close(w);
+}
+
+static void packages_say_their_own_sizes(void **state)
+{
+    const test_place *place = *state;
+    const char *shared = test_shared("golden/htdemucs/package-small-4s-hf.safetensors");
+    sm_weights *w = test_golden_open(DATA "htdemucs_small_4s.th");
+    expect_package(DATA "htdemucs_small_4s.th", "pytorch");
+    write_author_file(DATA "htdemucs_small_4s.th", place->path);
+    expect_package(place->path, "safetensors");
+    sm_weights_close(test_converted(sm_model_find("htdemucs"), w, "", NULL, place->path)); /* what import keeps */
+    expect_package(place->path, "safetensors");
+    sm_weights_close(w);
+    if (shared)
+        expect_package(shared, "safetensors");
+}
+
+static void the_networks_of_ft_are_told_by_their_files_names(void **state)
+{
+    static const char *const rows[][2] = { { "04573f0d-f3cf25b2.th", "htdemucs_ft_vocals" },
+                                           { "f7e0c4bc.th", "htdemucs_ft_drums" },
+                                           { "955717e8-8726e21a.th", "htdemucs" },
+                                           { "anything.th", "htdemucs" } };
+    sm_weights *w = test_golden_open(DATA "htdemucs_small_4s.th");
+    (void)state;
+    for (size_t i = 0; i < SM_LENGTH(rows); i++) {
+        const sm_model *m;
+        char variant[32];
+        test_ok(sm_model_recognise(w, rows[i][0], NULL, &m, variant));
+        assert_string_equal(m->name, rows[i][1]);
+    }
+    sm_weights_close(w);
+}
+
+static void what_is_another_network_is_refused_by_name(void **state)
+{
+    static const struct {
+        const char *kwargs, *part;
+        int code;
+    } rows[] = {
+        { "{\"depth\": 6}", "depth = 6", SM_EUNSUPPORTED },
+        { "{\"cac\": false}", "cac = false", SM_EUNSUPPORTED },
+        { "{\"t_emb\": \"cape\"}", "t_emb", SM_EUNSUPPORTED },
+        { "{\"multi_freqs\": [0.5]}", "multi_freqs", SM_EUNSUPPORTED },
+        { "{\"channels_time\": 24}", "channels_time", SM_EUNSUPPORTED },
+        { "{\"t_heads\": 7}", "7 heads", SM_EUNSUPPORTED },
+        { "{\"nfft\": 1000}", "1000 samples", SM_EUNSUPPORTED },
+        { "{\"segment\": 0.01}", "segments of 441", SM_EUNSUPPORTED },
+        { "{\"sources\": []}", "0 sources", SM_EUNSUPPORTED },
+        { "{\"sources\": [\"a/b\"]}", "source 1", SM_EFORMAT },
+        { "[]", "JSON object", SM_EFORMAT },
+        { "{", "JSON object", SM_EFORMAT },
+    };
+    const test_place *place = *state;
+    for (size_t i = 0; i < SM_LENGTH(rows); i++) {
+        const float x = 0;
+        const nn_tensor t = { .type = NN_F32, .shape = NN_SHAPE(1), .data = &x, .scale_axis = -1 };
+        sm_safetensors_writer *f;
+        sm_weights *w;
+        htdemucs_size s;
+        test_ok(sm_safetensors_writer_open(place->path, &f));
+        test_ok(sm_safetensors_writer_meta(f, "kwargs", rows[i].kwargs));
+        test_ok(sm_safetensors_writer_add(f, "x", &t));
+        test_ok(sm_safetensors_writer_commit(f));
+        w = test_golden_open(place->path);
+        test_fails(htdemucs_size_read(sm_model_find("htdemucs"), w, NULL, &s), rows[i].code, rows[i].part);
+        sm_weights_close(w);
+    }
+}
+
+/* ---- rows of the last layers ---- */
+
+static void a_sum_of_sources_is_the_sum_of_their_rows(void **state)
+{
+    const sm_model *m = sm_model_find("htdemucs");
+    const htdemucs_rows sums = { 2, { { 0, 1 }, { 0.5, 0, 2, 1 } } };
+    sm_weights *golden = test_golden_open(DATA "htdemucs_small_4s.safetensors"), *w;
+    nn_tensor mix, whole;
+    test_chunk c;
+    (void)state;
+    test_ok(sm_weights_get_f32(golden, "in.mix", NULL, &mix));
+    test_ok(sm_weights_get_f32(golden, "out.sources", NULL, &whole));
+    test_ok(sm_weights_generated(0, m->generated, &w));
+    test_chunk_open(&c, m, w, small[0].config, NULL, false, &sums);
+    test_chunk_run(&c, mix.data, false);
+    const size_t n = 2 * 9001;
+    const float *x = whole.data;
+    float *expected = sm_alloc(2 * n, sizeof *expected);
+    assert_non_null(expected);
+    for (size_t i = 0; i < n; i++) {
+        expected[i] = x[n + i];
+        expected[n + i] = 0.5f * x[i] + 2 * x[2 * n + i] + x[3 * n + i];
+    }
+    assert_true(test_normalised_error(c.out, expected, 2 * n) <= 1e-5);
+    sm_free(expected);
+    test_chunk_close(&c);
+    sm_weights_close(w);
+    sm_weights_close(golden);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(packages_say_their_own_sizes, test_place_make, test_place_remove),
+        cmocka_unit_test(the_networks_of_ft_are_told_by_their_files_names),
+        cmocka_unit_test_setup_teardown(what_is_another_network_is_refused_by_name, test_place_make, test_place_remove),
+        cmocka_unit_test(a_sum_of_sources_is_the_sum_of_their_rows),
         cmocka_unit_test(every_traced_layer_of_small_networks_is_the_originals),
         cmocka_unit_test(the_fused_plan_answers_the_same),
     };
