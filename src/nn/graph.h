@@ -15,6 +15,8 @@
 typedef struct nn_node nn_node;
 typedef struct nn_random nn_random;
 
+enum { NN_DCONV_BRANCHES = 4 };
+
 /* Attributes of every operator that has any. Cleared before it is filled, so that equal ones compare equal. */
 typedef union {
     nn_conv_attrs conv; /* same_tf already resolved into pads, zeros into defaults */
@@ -91,6 +93,10 @@ typedef union {
         } view[3];                   /* q, k, v */
         bool tokens;                 /* the result is [N, Tq, H, Dv] */
     } attention_view;                /* another of its own */
+    struct {
+        int dilation[NN_DCONV_BRANCHES];
+        float eps;
+    } dconv; /* and another */
 } nn_attrs;
 
 /* One operand of a reference kernel: dense, C order. data NULL: an optional input that is not there. */

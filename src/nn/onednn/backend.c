@@ -7,6 +7,8 @@ static const struct {
 } steps[] = {
     { &nn_op_conv, nn_dnnl_conv_step },
     { &nn_op_conv_fold, nn_dnnl_conv_fft_step },
+    { &nn_op_conv_gated, nn_dnnl_conv_gated_step },
+    { &nn_op_dconv, nn_dnnl_dconv_step },
     { &nn_op_conv_transpose, nn_dnnl_conv_transpose_step },
     { &nn_op_linear, nn_dnnl_linear_step },
     { &nn_op_matmul, nn_dnnl_matmul_step },

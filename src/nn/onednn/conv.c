@@ -174,7 +174,11 @@ int nn_dnnl_conv_step(nn_compiler *c, nn_id node, nn_step *out)
     const nn_graph *g = nn_compiler_graph(c);
     if (!nn_is_constant(g, nn_at(g, node)->inputs[1]))
         return nn_dnnl_conv_train_step(c, node, out);
-    const int err = nn_dnnl_conv_fft_step(c, node, out);
+    int err = nn_dnnl_conv_fft_step(c, node, out);
+    if (err == 1)
+        err = nn_dnnl_winograd_step(c, node, out);
+    if (err == 1)
+        err = nn_dnnl_conv_tile_step(c, node, out);
     if (err != 1)
         return err;
     return make(c, node, nn_at(nn_compiler_graph(c), node)->attrs.conv.groups, false, create_conv, out);
@@ -199,8 +203,17 @@ static int create_conv_transpose(nn_dnnl_primitive *p, const nn_node *n, conv_pa
     return status == dnnl_success ? nn_dnnl_create(p, &desc, attr, false) : SM_EUNSUPPORTED;
 }
 
+int nn_dnnl_conv_gated_step(nn_compiler *c, nn_id node, nn_step *out)
+{
+    const int err = nn_dnnl_winograd_step(c, node, out);
+    return err != 1 ? err : nn_dnnl_conv_tile_step(c, node, out);
+}
+
 int nn_dnnl_conv_transpose_step(nn_compiler *c, nn_id node, nn_step *out)
 {
+    const int err = nn_dnnl_conv_tile_step(c, node, out);
+    if (err != 1)
+        return err;
     return make(c, node, nn_at(nn_compiler_graph(c), node)->attrs.conv_transpose.groups, true, create_conv_transpose,
                 out);
 }

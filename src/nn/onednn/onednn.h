@@ -143,6 +143,12 @@ int nn_dnnl_batch_norm_step(nn_compiler *c, nn_id node, nn_step *out);
 int nn_dnnl_dropout_step(nn_compiler *c, nn_id node, nn_step *out);
 int nn_dnnl_expand_step(nn_compiler *c, nn_id node, nn_step *out);
 
+/* Products in tiles (conv_tile.c, winograd.c), for conv, conv_gated and conv_transpose. 1: oneDNN's are better. */
+int nn_dnnl_conv_tile_step(nn_compiler *c, nn_id node, nn_step *out);
+int nn_dnnl_winograd_step(nn_compiler *c, nn_id node, nn_step *out);
+int nn_dnnl_conv_gated_step(nn_compiler *c, nn_id node, nn_step *out);
+int nn_dnnl_dconv_step(nn_compiler *c, nn_id node, nn_step *out);
+
 /* Long kernels in the frequency domain (conv_fft_step.c), for conv and conv_fold nodes. 1: another way is cheaper. */
 int nn_dnnl_conv_fft_step(nn_compiler *c, nn_id node, nn_step *out);
 /* Would it be taken if the results were folded so? fold: nn_fold (conv_shape.h). */
@@ -151,7 +157,9 @@ bool nn_dnnl_conv_fft_pays(const nn_graph *g, nn_id node, int fold, int fold_axi
 int nn_dnnl_attention_step(nn_compiler *c, nn_id node, nn_step *out);
 
 /* Fused nodes of this backend (rewrite.c, attention_view.c, norm.c) */
-extern const nn_op nn_op_conv_fold, nn_op_attention_view, nn_op_token_norm;
+extern const nn_op nn_op_conv_fold, nn_op_attention_view, nn_op_token_norm, nn_op_conv_gated, nn_op_dconv;
+int nn_dnnl_fuse_gate(nn_graph *g, nn_id glu);
+int nn_dnnl_fuse_dconv(nn_graph *g, nn_id node);
 int nn_dnnl_rewrite(nn_graph *g, const nn_compile_options *o);
 /* Reads heads where they lie in the tokens, without permutations around attention. */
 int nn_dnnl_rewrite_attention(nn_graph *g);

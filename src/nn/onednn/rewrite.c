@@ -172,8 +172,13 @@ int nn_dnnl_rewrite(nn_graph *g, const nn_compile_options *o)
     const int size = nn_graph_size(g);
     int err = 0;
 
-    for (nn_id id = 0; id < size && err == 0; id++)
+    for (nn_id id = 0; id < size && err == 0; id++) {
         err = fuse(g, id, o->precision == NN_PRECISION_BF16);
+        if (err == 0)
+            err = nn_dnnl_fuse_gate(g, id);
+        if (err == 0)
+            err = nn_dnnl_fuse_dconv(g, id);
+    }
     if (err == 0)
         err = nn_dnnl_rewrite_attention(g);
     return err < 0 ? err : nn_dnnl_rewrite_norm(g);

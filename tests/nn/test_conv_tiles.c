@@ -1,0 +1,159 @@
+/* Convolutions as products in tiles: plain, gated, transposed, Winograd's; with posts, at edges, on several threads. */
+#include "support/nn_support.h"
+
+#include <string.h>
+
+typedef enum { PLAIN, GATED, TRANSPOSED } kind;
+typedef enum { NO_POST, GELU, GELU_ADD, AFFINE } posts;
+
+/* Sizes just beside tiles (6, 12), blocks (96) and lanes (4, 8, 16); filters that reach over both ends; lines shorter than a filter. */
+static const struct {
+    kind kind;
+    int rank, n, c, h, w, k, kernel[2], stride[2], dilation[2], before[2], after[2];
+    posts posts;
+    const char *kernel_name;
+} cases[] = {
+    /* HTDemucs's layers in small: frequency and time */
+    { PLAIN, 4, 1, 4, 64, 50, 48, { 8, 1 }, { 4, 1 }, { 1, 1 }, { 2, 0 }, { 2, 0 }, GELU, "tiles" },
+    { PLAIN, 3, 1, 2, 1000, 0, 48, { 8 }, { 4 }, { 1 }, { 2 }, { 2 }, GELU, "tiles" },
+    { PLAIN, 3, 1, 48, 395, 0, 96, { 8 }, { 4 }, { 1 }, { 2 }, { 3 }, GELU, "tiles" },
+    { GATED, 4, 1, 48, 16, 49, 48, { 1, 1 }, { 1, 1 }, { 1, 1 }, { 0, 0 }, { 0, 0 }, NO_POST, "tiles, gated" },
+    { GATED, 3, 1, 24, 97, 0, 24, { 1 }, { 1 }, { 1 }, { 0 }, { 0 }, NO_POST, "tiles, gated" },
+    { GATED, 4, 1, 48, 15, 50, 48, { 3, 3 }, { 1, 1 }, { 1, 1 }, { 1, 1 }, { 1, 1 }, NO_POST, "winograd, gated" },
+    { GATED, 3, 1, 48, 499, 0, 48, { 3 }, { 1 }, { 1 }, { 1 }, { 1 }, NO_POST, "winograd, gated" },
+    { GATED, 3, 2, 5, 7, 0, 3, { 3 }, { 1 }, { 1 }, { 1 }, { 1 }, NO_POST, "tiles, gated" },
+    { TRANSPOSED,
+      4,
+      1,
+      24,
+      8,
+      49,
+      16,
+      { 8, 1 },
+      { 4, 1 },
+      { 1, 1 },
+      { 2, 0 },
+      { 2, 0 },
+      GELU_ADD,
+      "tiles, transposed" },
+    { TRANSPOSED, 4, 2, 24, 7, 60, 9, { 8, 1 }, { 4, 1 }, { 1, 1 }, { 2, 0 }, { 2, 0 }, NO_POST, "tiles, transposed" },
+    { TRANSPOSED, 3, 1, 48, 200, 0, 8, { 8 }, { 4 }, { 1 }, { 2 }, { 3 }, GELU_ADD, "tiles, transposed" },
+    { TRANSPOSED, 3, 1, 48, 97, 0, 33, { 8 }, { 4 }, { 1 }, { 2 }, { 6 }, NO_POST, "tiles, transposed" },
+    { TRANSPOSED, 3, 3, 10, 120, 0, 17, { 6 }, { 2 }, { 1 }, { 0 }, { 0 }, GELU, "tiles, transposed" },
+    /* the rest of what a convolution may be */
+    { PLAIN, 4, 2, 17, 5, 60, 19, { 3, 5 }, { 2, 1 }, { 2, 3 }, { 3, 5 }, { 1, 7 }, AFFINE, "tiles" },
+    { PLAIN, 4, 1, 7, 3, 300, 10, { 5, 7 }, { 1, 3 }, { 1, 1 }, { 4, 6 }, { 4, 6 }, GELU_ADD, "tiles" },
+    { PLAIN, 3, 2, 33, 200, 0, 65, { 1 }, { 1 }, { 1 }, { 0 }, { 0 }, GELU_ADD, "tiles" },
+    { PLAIN, 3, 1, 9, 60, 0, 16, { 3 }, { 1 }, { 2 }, { 60 }, { 60 }, NO_POST, "tiles" },
+    { PLAIN, 4, 2, 40, 21, 22, 72, { 3, 3 }, { 1, 1 }, { 1, 1 }, { 1, 1 }, { 1, 1 }, GELU_ADD, "winograd" },
+    { PLAIN, 4, 1, 33, 30, 31, 35, { 3, 3 }, { 1, 1 }, { 1, 1 }, { 0, 2 }, { 2, 0 }, AFFINE, "winograd" },
+    { PLAIN, 4, 3, 40, 10, 50, 40, { 1, 3 }, { 1, 1 }, { 1, 1 }, { 0, 1 }, { 0, 1 }, AFFINE, "winograd" },
+};
+
+static nn_id make(nn_graph *g, const nn_source *w, size_t i, nn_id x)
+{
+    nn_shape weight = { cases[i].rank, { cases[i].k * (cases[i].kind == GATED ? 2 : 1), cases[i].c } };
+    const nn_id bias = nn_weight(g, w, nn_name(g, "bias%zu", i), NN_SHAPE(weight.dim[0]));
+    nn_conv_attrs a = { 0 };
+    nn_conv_transpose_attrs t = { 0 };
+
+    for (int k = 0; k < cases[i].rank - 2; k++) {
+        weight.dim[2 + k] = cases[i].kernel[k];
+        a.stride[k] = t.stride[k] = cases[i].stride[k];
+        a.dilation[k] = cases[i].dilation[k];
+        a.pad_before[k] = t.pad_before[k] = cases[i].before[k];
+        a.pad_after[k] = t.pad_after[k] = cases[i].after[k];
+    }
+    if (cases[i].kind == TRANSPOSED) {
+        weight.dim[0] = cases[i].c;
+        weight.dim[1] = cases[i].k;
+        return nn_conv_transpose(g, x, nn_weight(g, w, nn_name(g, "weight%zu", i), weight), bias, &t);
+    }
+    const nn_id y = nn_conv(g, x, nn_weight(g, w, nn_name(g, "weight%zu", i), weight), bias, &a);
+    return cases[i].kind == GATED ? nn_glu(g, y, 1) : y;
+}
+
+static nn_graph *layer(const nn_source *w, size_t i)
+{
+    nn_graph *g = nn_graph_new();
+    const nn_shape s = { cases[i].rank, { cases[i].n, cases[i].c, cases[i].h, cases[i].w } };
+    nn_id y = make(g, w, i, nn_input(g, "x", s));
+    const nn_shape channels = NN_SHAPE(nn_shape_of(g, y).dim[1]);
+
+    if (cases[i].posts == GELU || cases[i].posts == GELU_ADD)
+        y = nn_unary(g, NN_GELU, y);
+    if (cases[i].posts == GELU_ADD)
+        y = nn_binary(g, NN_ADD, y, nn_input(g, "skip", nn_shape_of(g, y)));
+    if (cases[i].posts == AFFINE)
+        y = nn_affine(g, nn_unary(g, NN_RELU, y), nn_weight(g, w, "gamma", channels), nn_weight(g, w, "beta", channels),
+                      1);
+    nn_output(g, "y", y);
+    return g;
+}
+
+static bool runs_kernel(const nn_graph *g, const char *kernel)
+{
+    nn_plan *p = NULL;
+    nn_run_state *s = NULL;
+    const nn_profile_row *rows;
+    test_nn_ports ports;
+    bool found = false;
+
+    test_ok(nn_compile(g, &(nn_compile_options){ .precision = NN_PRECISION_F32 }, &p));
+    test_ok(nn_run_state_new(p, &s));
+    test_nn_ports_new(p, NULL, 1, &ports);
+    nn_run_profile(s, true);
+    test_ok(nn_run(p, s, (const void *const *)ports.in, ports.out));
+    const size_t n = nn_run_profile_rows(s, &rows);
+    for (size_t i = 0; i < n; i++)
+        found = found || !strcmp(rows[i].kernel, kernel);
+    test_nn_ports_free(&ports);
+    nn_run_state_free(s);
+    nn_plan_free(p);
+    return found;
+}
+
+static void convolutions_of_every_kind_match_the_reference(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < SM_LENGTH(cases); i++) {
+        char what[40];
+        test_nn_weights *w = test_nn_weights_new();
+        nn_graph *g = layer(test_nn_source(w), i);
+        snprintf(what, sizeof what, "case %zu", i);
+        test_nn_same(g, "onednn", NULL, i, 2e-6, what); /* Winograd's 7e-7 is the largest measured */
+        if (!runs_kernel(g, cases[i].kernel_name))
+            fail_msg("case %zu does not run '%s'", i, cases[i].kernel_name);
+        nn_graph_free(g);
+        test_nn_weights_free(w);
+    }
+}
+
+static void threads_change_no_bit(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < SM_LENGTH(cases); i++) {
+        test_nn_weights *w = test_nn_weights_new();
+        nn_graph *g = layer(test_nn_source(w), i);
+        test_nn_ports one, more;
+        test_nn_run(g, &(nn_compile_options){ .precision = NN_PRECISION_F32 }, NULL, i, &one);
+        for (int threads = 2; threads <= 3; threads++) {
+            test_nn_run(g, &(nn_compile_options){ .precision = NN_PRECISION_F32, .threads = threads }, NULL, i, &more);
+            if (memcmp(one.out[0], more.out[0], one.length[0] * sizeof(float)) != 0)
+                fail_msg("case %zu differs on %d threads", i, threads);
+            test_nn_ports_free(&more);
+        }
+        test_nn_ports_free(&one);
+        nn_graph_free(g);
+        test_nn_weights_free(w);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(convolutions_of_every_kind_match_the_reference),
+        cmocka_unit_test(threads_change_no_bit),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
