@@ -182,6 +182,62 @@ SM_API void sm_pitch_close(sm_pitch_tracker *t);
 SM_API int sm_pitch_file(sm_pitch_tracker *t, const char *path, sm_pitch_result *out);
 SM_API void sm_pitch_result_free(sm_pitch_result *r); /* leaves it empty */
 
+/* ---- stems ----
+ *
+ *     sm_separate_options options;
+ *     sm_separate_options_init(&options);
+ *     options.stems = "vocals,drums";
+ *     sm_separator *separator = NULL;
+ *     if (sm_separator_open(&options, &separator) < 0 || sm_separate_file(separator, "song.flac", sink, &my_files) < 0)
+ *         fprintf(stderr, "%s\n", sm_last_error());
+ *     sm_separator_close(separator);
+ *
+ * Memory does not grow with the length of the song: a file is read twice (first for its level, as the model wants it
+ * normalised), and stems come out in blocks while it is being worked on. */
+
+/* Start from sm_separate_options_init, which sets the defaults named here. Strings are copied by sm_separator_open. */
+typedef struct {
+    size_t size;
+    const char *home;         /* as in sm_options */
+    const char *model;        /* "htdemucs" (also NULL), "htdemucs_ft", "htdemucs_6s", or NAME=FILE */
+    const char *precision;    /* "auto" (also NULL), "f32", "bf16" */
+    const char *backend;      /* "onednn" (also NULL), "ref" */
+    const char *stems;        /* "vocals,drums": only these; NULL: all that the model knows */
+    const char *two_stems;    /* "vocals": this stem and what is left without it; NULL: no. Not together with `stems` */
+    const char *other_method; /* of two_stems: "add" (also NULL: the sum of the other stems), "minus" (the song less the stem),
+                                 "none" (only the stem) */
+    int shifts;               /* passes at random shifts that are averaged, 0..100; default 1; 0: one pass, no shift */
+    double overlap;           /* of neighbouring segments, 0..0.99; default 0.25 */
+    double segment_s;         /* 0: what the model was trained with, which is also the most */
+    int no_split;             /* 1: the song in one segment; an error when it is longer */
+    uint64_t seed;            /* of the shifts; default 0 */
+    int threads;              /* inside one song; 0: one for each core */
+    double max_memory_mb;     /* refuse to open when a song needs more; 0: no limit */
+    sm_progress_fn progress;  /* done, total: seconds of the song in hand; total 0: not known */
+    void *user;
+} sm_separate_options;
+SM_API void sm_separate_options_init(sm_separate_options *o);
+
+typedef struct sm_separator sm_separator; /* opened models; several threads may separate songs with one at the same time */
+/* Errors: SM_EUSAGE (an option outside its range, no such model or stem), SM_ENOTFOUND (no weights: the message says how to get
+ * them), SM_EFORMAT (weights of another model), SM_ELIMIT (max_memory_mb). */
+SM_API int sm_separator_open(const sm_separate_options *options, sm_separator **out);
+SM_API void sm_separator_close(sm_separator *s);
+SM_API size_t sm_separator_stems(const sm_separator *s);               /* how many come out */
+SM_API const char *sm_separator_stem(const sm_separator *s, size_t i); /* "vocals", "no_vocals"; NULL past the end */
+SM_API int sm_separator_rate(const sm_separator *s);                   /* of what comes out: 44100 */
+SM_API double sm_separator_memory_mb(const sm_separator *s);           /* what it needs for one song at a time, weights included */
+
+/* Receives `frames` frames of every stem, in order: stems[i] is interleaved stereo of sm_separator_stem(s, i); valid during the
+ * call. Negative: stop, and that is what the separation returns. */
+typedef int (*sm_stem_sink)(void *user, const float *const *stems, size_t frames);
+/* Separates a file, or audio in memory (interleaved, 1..8 channels, 8,000..192,000 Hz): mono is heard as two equal channels, of
+ * more than two the first two. In all, as many frames come out as the song has at the rate of the output. Errors: those of
+ * reading, SM_ECANCELLED, SM_ENOMEM. */
+SM_API int sm_separate_file(sm_separator *s, const char *path, sm_stem_sink sink, void *user);
+SM_API int sm_separate_buffer(sm_separator *s, const float *interleaved, size_t frames, int rate_hz, int channels,
+                              sm_stem_sink sink, void *user);
+
 #ifdef __cplusplus
 }
 #endif
