@@ -17,7 +17,7 @@ typedef struct {
 
 #define AT(field) offsetof(train_args, field)
 static const sm_option train_options[] = {
-    { 'a', "arch", SM_OPT_STRING, AT(arch), "NAME", "architecture (default: res; --list shows all)", 0 },
+    { 'a', "arch", SM_OPT_STRING, AT(arch), "NAME", "architecture (default: res-freq; --list shows all)", 0 },
     { 0, "dataset", SM_OPT_PATH, AT(dataset), "FILE", "a dataset, when no other data is named (default: the own one)",
       0 },
     { 'e', "epochs", SM_OPT_INT, AT(epochs), "1..100000", "times through all sounds (default: 40)", 0 },
@@ -301,7 +301,7 @@ const sm_command sm_cmd_train = {
             { "samplemind train --from-corrections --resume", "from what was confirmed in dataset verify" },
             { 0 } },
     .args_size = sizeof(train_args),
-    .defaults = &(const train_args){ .arch = "res",
+    .defaults = &(const train_args){ .arch = "res-freq",
                                      .epochs = 40,
                                      .batch = 64,
                                      .rate = 2e-3,

@@ -20,22 +20,26 @@ static const sm_classifier_arch archs[] = {
       .stage = { { .channels = 32, .times = 1, .pool = { 2, 2 } }, { .channels = 64, .times = 1, .pool = { 2, 2 } },
                  { .channels = 128, .times = 1, .pool = { 2, 2 } } }, .stages = 3,
       .pool = SM_POOL_FLATTEN, .dense = 256, .dropout = 0.5f },
+    /* frequency is kept until the dense layer, and each place knows its own: where a partial stands counts, when it sounds does not */
+    { .name = "res-freq", .model = "samplemind", .summary = "residual, 32 to 256 channels, knows frequency, pooled over time only",
+      .stage = { { .channels = 32, .times = 1, .kernel = 5, .stride = 2 },
+                 { SM_STAGE_RESIDUAL, .channels = 64, .times = 1, .stride = 2 },
+                 { SM_STAGE_RESIDUAL, .channels = 128, .times = 1, .stride = 2 },
+                 { SM_STAGE_RESIDUAL, .channels = 256, .times = 1, .stride = 2 },
+                 { .channels = 128, .times = 1, .kernel = 1 } }, .stages = 5,
+      .norm = true, .coordinate = true, .pool = SM_POOL_TIME, .dense = 256, .dropout = 0.3f },
+    { .name = "res-freq-small", .model = "samplemind", .summary = "the same with half the channels",
+      .stage = { { .channels = 16, .times = 1, .kernel = 5, .stride = 2 },
+                 { SM_STAGE_RESIDUAL, .channels = 32, .times = 1, .stride = 2 },
+                 { SM_STAGE_RESIDUAL, .channels = 64, .times = 1, .stride = 2 },
+                 { SM_STAGE_RESIDUAL, .channels = 128, .times = 1, .stride = 2 },
+                 { .channels = 64, .times = 1, .kernel = 1 } }, .stages = 5,
+      .norm = true, .coordinate = true, .pool = SM_POOL_TIME, .dense = 256, .dropout = 0.3f },
     { .name = "res", .model = "samplemind", .summary = "residual, 7 convolutions of 16 to 128 channels, pooled over time and frequency",
       .stage = { { .channels = 16, .times = 1, .kernel = 5, .stride = 2 },
                  { SM_STAGE_RESIDUAL, .channels = 32, .times = 1, .stride = 2 }, { SM_STAGE_RESIDUAL, .channels = 64, .times = 1, .stride = 2 },
                  { SM_STAGE_RESIDUAL, .channels = 128, .times = 1, .stride = 2 } }, .stages = 4,
       .norm = true, .pool = SM_POOL_MEAN_MAX, .dense = 256, .dropout = 0.3f },
-    { .name = "res-wide", .model = "samplemind", .summary = "residual, 32 to 192 channels, pooled over time and frequency",
-      .stage = { { .channels = 32, .times = 1, .kernel = 5, .stride = 2 },
-                 { SM_STAGE_RESIDUAL, .channels = 48, .times = 1, .stride = 2 }, { SM_STAGE_RESIDUAL, .channels = 96, .times = 1, .stride = 2 },
-                 { SM_STAGE_RESIDUAL, .channels = 192, .times = 1, .stride = 2 } }, .stages = 4,
-      .norm = true, .pool = SM_POOL_MEAN_MAX, .dense = 256, .dropout = 0.3f },
-    /* frequency is kept until the dense layer: where a partial stands counts, when it sounds does not */
-    { .name = "res-freq", .model = "samplemind", .summary = "residual, 16 to 128 channels, pooled over time only",
-      .stage = { { .channels = 16, .times = 1, .kernel = 5, .stride = 2 },
-                 { SM_STAGE_RESIDUAL, .channels = 32, .times = 1, .stride = 2 }, { SM_STAGE_RESIDUAL, .channels = 64, .times = 1, .stride = 2 },
-                 { SM_STAGE_RESIDUAL, .channels = 128, .times = 1, .stride = 2 }, { .channels = 64, .times = 1, .kernel = 1 } }, .stages = 5,
-      .norm = true, .pool = SM_POOL_TIME, .dense = 256, .dropout = 0.3f },
     { .name = "vgg", .model = "samplemind", .summary = "eight plain convolutions with batch norm, pooled over time only",
       .stage = { { .channels = 16, .times = 1, .kernel = 5, .stride = 2 }, { .channels = 48, .times = 2, .pool = { 2, 2 } },
                  { .channels = 96, .times = 2, .pool = { 2, 2 } }, { .channels = 128, .times = 2, .pool = { 2, 2 } },
@@ -153,11 +157,28 @@ static nn_id pooled(nn_graph *g, const sm_classifier_arch *a, nn_id x)
     return nn_concat(g, parts, 2, 1);
 }
 
+/* [N, 1, T, F] -> [N, 2, T, F] */
+static nn_id with_coordinate(nn_graph *g, nn_id x)
+{
+    const nn_shape s = nn_shape_of(g, x);
+    const int64_t n = s.dim[0] * s.dim[2] * s.dim[3];
+    float *ramp = sm_alloc((size_t)n, sizeof *ramp);
+    if (!ramp)
+        return nn_graph_fail(g, SM_ENOMEM, "no memory for a channel of coordinates"), NN_NONE;
+    for (int64_t i = 0; i < n; i++)
+        ramp[i] = (float)(2.0 * (double)(i % s.dim[3]) / (double)(s.dim[3] - 1) - 1);
+    const nn_id parts[2] = { x, nn_const_f32(g, s, ramp) };
+    sm_free(ramp);
+    return nn_concat(g, parts, 2, 1);
+}
+
 nn_id sm_classifier_embedding(nn_graph *g, const nn_source *w, const sm_classifier_arch *a, nn_id patches)
 {
     const nn_shape s = nn_shape_of(g, patches);
     int number = 1;
     nn_id x = nn_reshape(g, patches, NN_SHAPE(s.dim[0], 1, s.dim[1], s.dim[2]));
+    if (a->coordinate)
+        x = with_coordinate(g, x);
     for (int i = 0; i < a->stages; i++)
         x = stage(g, w, a, i, x, &number);
     nn_scope(g, "dense");

@@ -87,12 +87,13 @@ struct sm_augmenter {
     int rate_hz;
     size_t most; /* samples that anybody will look at */
     sm_floats spare;
+    train_scratch scratch;
     /* of the sound in hand */
     train_random random;
     sm_floats *out;
 };
 
-enum { MOST_S = 2 }; /* pictures are shorter */
+static const double most_s = 1.65; /* pictures are shorter */
 
 int sm_augmenter_new(const sm_augment *a, int rate_hz, sm_augmenter **out)
 {
@@ -101,7 +102,7 @@ int sm_augmenter_new(const sm_augment *a, int rate_hz, sm_augmenter **out)
         return SM_ENOMEM;
     (*out)->table = *a;
     (*out)->rate_hz = rate_hz;
-    (*out)->most = (size_t)(MOST_S * rate_hz);
+    (*out)->most = (size_t)(most_s * rate_hz);
     return 0;
 }
 
@@ -110,6 +111,7 @@ void sm_augmenter_free(sm_augmenter *m)
     if (!m)
         return;
     sm_floats_free(&m->spare);
+    train_scratch_free(&m->scratch);
     sm_free(m);
 }
 
@@ -188,7 +190,7 @@ static int change_sound(sm_augmenter *m)
         train_saturate(x, n, v);
     if (draw(m, SM_AUGMENT_reverb, true, &v)) {
         train_random r = own(m, SM_AUGMENT_reverb);
-        err = train_reverb(m->out, rate, v, train_between_log(&r, 0.1, 1), m->most, &r);
+        err = train_reverb(&m->scratch, m->out, rate, v, train_between_log(&r, 0.1, 1), m->most, &r);
         x = m->out->data;
         n = m->out->length;
     }
@@ -238,7 +240,7 @@ static int change_carrier(sm_augmenter *m)
             m->out->data[i] = peak * roundf(m->out->data[i] / peak * steps) / steps;
     }
     if (err == 0 && draw(m, SM_AUGMENT_codec, true, &v))
-        err = train_codec(m->out, m->rate_hz, v);
+        err = train_codec(&m->scratch, m->out, m->rate_hz, v);
     return err;
 }
 

@@ -4,28 +4,55 @@
 #include "train/effects.h"
 
 /* ---- resampling: a sinc under a Hann window, tabulated at PHASES places between two samples ---- */
-enum { PHASES = 128, ZEROS = 12, MOST_TAPS = 256 };
+enum { PHASES = 128, ZEROS = 12, MOST_TAPS = 256, LANES = 8 };
 
+/* Each row sums to 1. Sines of neighbouring taps follow from one another by the angle-sum formulae. */
 static void sinc_table(double cutoff, int taps, float *table)
 {
+    const double cs = cos(M_PI * cutoff), sn = sin(M_PI * cutoff), cw = cos(2 * M_PI / taps), sw = sin(2 * M_PI / taps);
     for (int p = 0; p < PHASES; p++) {
-        double sum = 0;
+        const double t0 = 1 - taps / 2 - (double)p / PHASES;
+        double s = sin(M_PI * t0 * cutoff), c = cos(M_PI * t0 * cutoff), sum = 0;
+        double ws = sin(2 * M_PI * t0 / taps), wc = cos(2 * M_PI * t0 / taps);
         float *row = table + (size_t)p * (size_t)taps;
         for (int k = 0; k < taps; k++) {
-            const double t = k - taps / 2 + 1 - (double)p / PHASES, at = M_PI * t * cutoff;
-            const double window = fabs(t) < taps / 2.0 ? 0.5 + 0.5 * cos(2 * M_PI * t / taps) : 0;
-            row[k] = (float)((fabs(at) < 1e-9 ? 1 : sin(at) / at) * window);
+            const double t = t0 + k, at = M_PI * t * cutoff, was = s, wws = ws;
+            row[k] = (float)((fabs(at) < 1e-9 ? 1 : s / at) * (fabs(t) < taps / 2.0 ? 0.5 + 0.5 * wc : 0));
             sum += (double)row[k];
+            s = s * cs + c * sn;
+            c = c * cs - was * sn;
+            ws = ws * cw + wc * sw;
+            wc = wc * cw - wws * sw;
         }
         for (int k = 0; k < taps; k++)
             row[k] = (float)((double)row[k] / sum);
     }
 }
 
+/* taps is a multiple of LANES: as many sums side by side as vectors have room for */
+static float dot(const float *a, const float *b, int taps)
+{
+    float sum[LANES] = { 0 }, all = 0;
+    for (int k = 0; k < taps; k += LANES)
+        for (int j = 0; j < LANES; j++)
+            sum[j] += a[k + j] * b[k + j];
+    for (int j = 0; j < LANES; j++)
+        all += sum[j];
+    return all;
+}
+
+static float dot_at_edge(const float *row, const float *x, int taps, int64_t first, int64_t n)
+{
+    float sum = 0;
+    for (int k = (int)SM_MAX(0, -first); k < (int)SM_MIN(taps, n - first); k++)
+        sum += row[k] * x[first + k];
+    return sum;
+}
+
 int train_resample(const float *x, size_t n, double step, double cutoff, sm_floats *out)
 {
     const double edge = SM_MIN(cutoff, 1 / SM_MAX(step, 1));
-    const int taps = 2 * (int)SM_MIN(ceil(ZEROS / edge), MOST_TAPS / 2);
+    const int taps = (2 * (int)SM_MIN(ceil(ZEROS / edge), MOST_TAPS / 2) + LANES - 1) / LANES * LANES;
     const size_t length = (size_t)ceil((double)n / step), before = out->length;
     float *table = sm_alloc((size_t)PHASES * (size_t)taps, sizeof *table);
     if (!table || sm_floats_add(out, NULL, length) < 0) {
@@ -37,11 +64,8 @@ int train_resample(const float *x, size_t n, double step, double cutoff, sm_floa
         const double at = (double)i * step;
         const int64_t whole = (int64_t)at, first = whole - taps / 2 + 1;
         const float *row = table + (size_t)((at - (double)whole) * PHASES) * (size_t)taps;
-        const int from = (int)SM_MAX(0, -first), to = (int)SM_MIN(taps, (int64_t)n - first);
-        float sum = 0;
-        for (int k = from; k < to; k++)
-            sum += row[k] * x[first + k];
-        out->data[before + i] = sum;
+        out->data[before + i] = first >= 0 && first + taps <= (int64_t)n ? dot(row, x + first, taps)
+                                                                         : dot_at_edge(row, x, taps, first, (int64_t)n);
     }
     sm_free(table);
     return 0;
@@ -76,16 +100,19 @@ int train_stretch(const float *x, size_t n, int rate_hz, double ratio, sm_floats
     if (n < 2 * grain || sm_floats_add(out, NULL, length + grain) < 0)
         return n < 2 * grain ? sm_floats_add(out, x, n) : SM_ENOMEM;
     float *y = out->data + before;
+    float *window = sm_alloc(grain, sizeof *window);
     size_t from = 0;
+    if (!window)
+        return SM_ENOMEM;
+    for (size_t k = 0; k < grain; k++)
+        window[k] = (float)(0.5 - 0.5 * cos(2 * M_PI * ((double)k + 0.5) / (double)grain));
     for (size_t at = 0; at < length; at += hop) {
         const size_t aim = SM_MIN((size_t)((double)at / ratio), n - grain);
         from = at == 0 ? 0 : best_place(x, n, aim, SM_MIN(from + hop, n - 1), grain, hop / 2);
-        for (size_t k = 0; k < grain; k++) { /* the attack keeps its full height: no fade in of the first grain */
-            const double window =
-                at == 0 && k < hop ? 1 : 0.5 - 0.5 * cos(2 * M_PI * ((double)k + 0.5) / (double)grain);
-            y[at + k] += (float)window * x[from + k];
-        }
+        for (size_t k = 0; k < grain; k++) /* the attack keeps its full height: no fade in of the first grain */
+            y[at + k] += (at == 0 && k < hop ? 1 : window[k]) * x[from + k];
     }
+    sm_free(window);
     out->length = before + length;
     return 0;
 }
@@ -95,7 +122,7 @@ void train_filter(float *x, size_t n, int rate_hz, train_filter_kind kind, doubl
 {
     const double w = 2 * M_PI * SM_MIN(hz, 0.49 * rate_hz) / rate_hz, c = cos(w), alpha = sin(w) / (2 * q);
     const double a = pow(10, gain_db / 40), root = 2 * sqrt(a) * alpha, s = kind == TRAIN_LOWSHELF ? 1 : -1;
-    double b0, b1, b2, a0, a1, a2, x1 = 0, x2 = 0, y1 = 0, y2 = 0;
+    double b0, b1, b2, a0, a1, a2, z1 = 0, z2 = 0;
     if (kind == TRAIN_LOWPASS || kind == TRAIN_HIGHPASS) {
         const double g = kind == TRAIN_LOWPASS ? 1 - c : 1 + c;
         b0 = b2 = g / 2;
@@ -117,12 +144,11 @@ void train_filter(float *x, size_t n, int rate_hz, train_filter_kind kind, doubl
         a1 = s * -2 * ((a - 1) + s * (a + 1) * c);
         a2 = (a + 1) + s * (a - 1) * c - root;
     }
-    for (size_t i = 0; i < n; i++) {
-        const double y = (b0 * (double)x[i] + b1 * x1 + b2 * x2 - a1 * y1 - a2 * y2) / a0;
-        x2 = x1;
-        x1 = (double)x[i];
-        y2 = y1;
-        y1 = fabs(y) < 1e-20 ? 0 : y; /* no denormal numbers in the tail */
+    b0 /= a0, b1 /= a0, b2 /= a0, a1 /= a0, a2 /= a0;
+    for (size_t i = 0; i < n; i++) { /* transposed direct form II: the shortest way from one sample to the next */
+        const double in = (double)x[i], y = b0 * in + z1;
+        z1 = b1 * in + z2 - a1 * y;
+        z2 = b2 * in - a2 * y + 1e-18; /* no denormal numbers in the tail */
         x[i] = (float)y;
     }
 }

@@ -6,6 +6,14 @@
 #include "dsp/dsp.h"
 #include "train/random.h"
 
+/* What effects work in: transforms and memory, kept from sound to sound. Of one thread; begins as zeros. */
+enum { TRAIN_FFT_SIZES = 20 };
+typedef struct {
+    dsp_fft *fft[TRAIN_FFT_SIZES]; /* of 2^i samples, made when first asked for */
+    sm_floats row[4];
+} train_scratch;
+void train_scratch_free(train_scratch *w);
+
 /* The sound read `step` times as fast: n / step samples; frequencies above `cutoff` (share of Nyquist of the input) are removed by a
  * windowed sinc. */
 int train_resample(const float *x, size_t n, double step, double cutoff, sm_floats *out);
@@ -23,8 +31,8 @@ float train_peak(const float *x, size_t n);
 /* Adds noise of this level (rms, as a factor); pink: -3 dB an octave (Kellet's filter). */
 void train_add_noise(float *x, size_t n, double level, bool pink, train_random *r);
 /* x + wet * (x through a room): noise that decays by 60 dB in t60_s and gets darker. At most `most` samples. */
-int train_reverb(sm_floats *x, int rate_hz, double t60_s, double wet, size_t most, train_random *r);
+int train_reverb(train_scratch *w, sm_floats *x, int rate_hz, double t60_s, double wet, size_t most, train_random *r);
 /* Leaves of each short spectrum what a lossy codec of so many kbit/s would: steps by band, nothing that is small or high. */
-int train_codec(sm_floats *x, int rate_hz, double kbps);
+int train_codec(train_scratch *w, sm_floats *x, int rate_hz, double kbps);
 
 #endif

@@ -3,6 +3,35 @@
 
 #include "train/effects.h"
 
+/* ---- scratch ---- */
+void train_scratch_free(train_scratch *w)
+{
+    for (int i = 0; i < TRAIN_FFT_SIZES; i++)
+        dsp_fft_free(w->fft[i]);
+    for (size_t i = 0; i < SM_LENGTH(w->row); i++)
+        sm_floats_free(&w->row[i]);
+    *w = (train_scratch){ 0 };
+}
+
+/* The transform of 2^i samples, i found for at least `least`. */
+static int transform(train_scratch *w, size_t least, dsp_fft **fft, size_t *size)
+{
+    int i = 1;
+    while (i < TRAIN_FFT_SIZES - 1 && (size_t)1 << i < least)
+        i++;
+    *size = (size_t)1 << i;
+    const int err = w->fft[i] ? 0 : dsp_fft_new((int)*size, &w->fft[i]);
+    *fft = w->fft[i];
+    return err;
+}
+
+/* Row i with n zeros. */
+static int cleared(train_scratch *w, size_t i, size_t n)
+{
+    w->row[i].length = 0;
+    return sm_floats_add(&w->row[i], NULL, n);
+}
+
 /* ---- reverb: convolution with decaying noise by one long FFT ---- */
 static void room(float *h, size_t n, int rate_hz, double t60_s, train_random *r)
 {
@@ -21,38 +50,32 @@ static void room(float *h, size_t n, int rate_hz, double t60_s, train_random *r)
         h[i] /= (float)sqrt(energy);
 }
 
-int train_reverb(sm_floats *x, int rate_hz, double t60_s, double wet, size_t most, train_random *r)
+int train_reverb(train_scratch *w, sm_floats *x, int rate_hz, double t60_s, double wet, size_t most, train_random *r)
 {
-    const size_t n = x->length, tail = (size_t)(t60_s * rate_hz);
-    size_t size = 2;
-    while (size < n + tail)
-        size *= 2;
+    const size_t n = x->length, tail = SM_MIN((size_t)(t60_s * rate_hz), most);
+    size_t size = 0;
     dsp_fft *fft = NULL;
-    float *a = sm_alloc_zero(size, sizeof *a), *b = sm_alloc_zero(size, sizeof *b);
-    float *fa = sm_alloc(size + 2, sizeof *fa), *fb = sm_alloc(size + 2, sizeof *fb);
-    int err = a && b && fa && fb ? dsp_fft_new((int)size, &fft) : SM_ENOMEM;
+    int err = transform(w, n + tail, &fft, &size);
+    for (size_t i = 0; i < 4 && err == 0; i++)
+        err = cleared(w, i, size + 2);
     if (err == 0 && most > n)
         err = sm_floats_add(x, NULL, SM_MIN(n + tail, most) - n);
-    if (err == 0) {
-        memcpy(a, x->data, n * sizeof *a);
-        room(b, tail, rate_hz, t60_s, r);
-        dsp_fft_forward(fft, a, fa);
-        dsp_fft_forward(fft, b, fb);
-        for (size_t i = 0; i < size + 2; i += 2) {
-            const float re = fa[i] * fb[i] - fa[i + 1] * fb[i + 1];
-            fa[i + 1] = fa[i] * fb[i + 1] + fa[i + 1] * fb[i];
-            fa[i] = re;
-        }
-        dsp_fft_inverse(fft, fa, a);
-        for (size_t i = 0; i < x->length; i++)
-            x->data[i] += (float)wet * a[i];
+    if (err < 0)
+        return err;
+    float *a = w->row[0].data, *b = w->row[1].data, *fa = w->row[2].data, *fb = w->row[3].data;
+    memcpy(a, x->data, SM_MIN(n, size) * sizeof *a);
+    room(b, tail, rate_hz, t60_s, r);
+    dsp_fft_forward(fft, a, fa);
+    dsp_fft_forward(fft, b, fb);
+    for (size_t i = 0; i < size + 2; i += 2) {
+        const float re = fa[i] * fb[i] - fa[i + 1] * fb[i + 1];
+        fa[i + 1] = fa[i] * fb[i + 1] + fa[i + 1] * fb[i];
+        fa[i] = re;
     }
-    dsp_fft_free(fft);
-    sm_free(a);
-    sm_free(b);
-    sm_free(fa);
-    sm_free(fb);
-    return err;
+    dsp_fft_inverse(fft, fa, a);
+    for (size_t i = 0; i < SM_MIN(x->length, size); i++)
+        x->data[i] += (float)wet * a[i];
+    return 0;
 }
 
 /* ---- codec ---- */
@@ -77,19 +100,23 @@ static void quantise(float *re_im, int cutoff, double step)
     }
 }
 
-int train_codec(sm_floats *x, int rate_hz, double kbps)
+int train_codec(train_scratch *w, sm_floats *x, int rate_hz, double kbps)
 {
     /* 24 kbit/s: nothing above 5 kHz, steps of .6; 96: 16 kHz, .15 */
     const int cutoff = (int)(SM_MIN(16000, 1500 + 150 * kbps) * FRAME / rate_hz);
     const double step = 14.4 / kbps;
-    const size_t n = x->length;
+    const size_t n = x->length, sizes[4] = { FRAME, FRAME, FRAME + 2, n };
+    size_t size;
     dsp_fft *fft = NULL;
-    float *window = sm_alloc(FRAME, sizeof *window), *frame = sm_alloc(FRAME, sizeof *frame);
-    float *bins = sm_alloc(FRAME + 2, sizeof *bins), *out = sm_alloc_zero(n, sizeof *out);
-    int err = window && frame && bins && out ? dsp_fft_new(FRAME, &fft) : SM_ENOMEM;
-    for (int i = 0; i < FRAME && err == 0; i++) /* sine windows: squares at half overlap sum to 1 */
+    int err = transform(w, FRAME, &fft, &size);
+    for (size_t i = 0; i < 4 && err == 0; i++)
+        err = cleared(w, i, sizes[i]);
+    if (err < 0)
+        return err;
+    float *window = w->row[0].data, *frame = w->row[1].data, *bins = w->row[2].data, *out = w->row[3].data;
+    for (int i = 0; i < FRAME; i++) /* sine windows: squares at half overlap sum to 1 */
         window[i] = (float)sin(M_PI * (i + 0.5) / FRAME);
-    for (int64_t at = -HOP; at < (int64_t)n && err == 0; at += HOP) {
+    for (int64_t at = -HOP; at < (int64_t)n; at += HOP) {
         for (int k = 0; k < FRAME; k++)
             frame[k] = at + k >= 0 && at + k < (int64_t)n ? window[k] * x->data[at + k] : 0;
         dsp_fft_forward(fft, frame, bins);
@@ -99,12 +126,6 @@ int train_codec(sm_floats *x, int rate_hz, double kbps)
             if (at + k >= 0 && at + k < (int64_t)n)
                 out[at + k] += window[k] * frame[k];
     }
-    if (err == 0)
-        memcpy(x->data, out, n * sizeof *out);
-    dsp_fft_free(fft);
-    sm_free(window);
-    sm_free(frame);
-    sm_free(bins);
-    sm_free(out);
-    return err;
+    memcpy(x->data, out, n * sizeof *out);
+    return 0;
 }

@@ -101,7 +101,7 @@ typedef struct {
 } sm_train_progress;
 
 typedef struct {
-    const char *arch;           /* row of sm_classifier_archs; NULL: "res" */
+    const char *arch;           /* row of sm_classifier_archs; NULL: "res-freq" */
     const char *front_end;      /* row of dsp_mel's table; NULL: the model's own */
     const char *out;            /* the model; OUT.checkpoint.safetensors stands beside it while training */
     const char *report;         /* HTML; NULL: none */

@@ -8,7 +8,7 @@
 
 void sm_train_options_init(sm_train_options *o)
 {
-    *o = (sm_train_options){ .arch = "res",
+    *o = (sm_train_options){ .arch = "res-freq",
                              .epochs = 40,
                              .batch = 64,
                              .rate = 2e-3,

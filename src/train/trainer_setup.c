@@ -240,7 +240,7 @@ static int open_state(trainer *t)
 
 int trainer_check(const sm_train_options *o, const sm_classifier_arch **arch, const dsp_mel_spec **front_end)
 {
-    *arch = sm_classifier_arch_find(o->arch ? o->arch : "res");
+    *arch = sm_classifier_arch_find(o->arch ? o->arch : "res-freq");
     if (!*arch)
         return sm_fail(SM_EUSAGE, "there is no architecture \"%s\"", o->arch);
     const char *name = o->front_end ? o->front_end : sm_model_find((*arch)->model)->needs.front_end;

@@ -171,9 +171,11 @@ static void a_codec_takes_the_treble_and_little_of_the_tone(void **state)
 {
     float *x = make_sound(700);
     sm_floats y = { 0 };
+    train_scratch w = { 0 };
     (void)state;
     test_ok(sm_floats_add(&y, x, LENGTH));
-    test_ok(train_codec(&y, RATE, 24));
+    test_ok(train_codec(&w, &y, RATE, 24));
+    train_scratch_free(&w);
     assert_true(test_normalised_error(y.data, x, LENGTH) < 0.25); /* steps of .6 of a band's loudest line */
     train_filter(x, LENGTH, RATE, TRAIN_HIGHPASS, 3000, 0.7, 0);  /* so that the measurement's window leaks no tone */
     train_filter(y.data, LENGTH, RATE, TRAIN_HIGHPASS, 3000, 0.7, 0);
