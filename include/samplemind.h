@@ -198,27 +198,29 @@ SM_API void sm_pitch_result_free(sm_pitch_result *r); /* leaves it empty */
 /* Start from sm_separate_options_init, which sets the defaults named here. Strings are copied by sm_separator_open. */
 typedef struct {
     size_t size;
-    const char *home;         /* as in sm_options */
-    const char *model;        /* "htdemucs" (also NULL), "htdemucs_ft", "htdemucs_6s", or NAME=FILE */
-    const char *precision;    /* "auto" (also NULL), "f32", "bf16" */
-    const char *backend;      /* "onednn" (also NULL), "ref" */
-    const char *stems;        /* "vocals,drums": only these; NULL: all that the model knows */
-    const char *two_stems;    /* "vocals": this stem and what is left without it; NULL: no. Not together with `stems` */
-    const char *other_method; /* of two_stems: "add" (also NULL: the sum of the other stems), "minus" (the song less the stem),
+    const char *home;      /* as in sm_options */
+    const char *model;     /* "htdemucs" (also NULL), "htdemucs_ft", "htdemucs_6s", or NAME=FILE */
+    const char *precision; /* "auto" (also NULL), "f32", "bf16" */
+    const char *backend;   /* "onednn" (also NULL), "ref" */
+    const char *stems;     /* "vocals,drums": only these; NULL: all that the model knows */
+    const char *two_stems; /* "vocals": this stem and what is left without it; NULL: no. Not together with `stems` */
+    const char
+        *other_method; /* of two_stems: "add" (also NULL: the sum of the other stems), "minus" (the song less the stem),
                                  "none" (only the stem) */
-    int shifts;               /* passes at random shifts that are averaged, 0..100; default 1; 0: one pass, no shift */
-    double overlap;           /* of neighbouring segments, 0..0.99; default 0.25 */
-    double segment_s;         /* 0: what the model was trained with, which is also the most */
-    int no_split;             /* 1: the song in one segment; an error when it is longer */
-    uint64_t seed;            /* of the shifts; default 0 */
-    int threads;              /* inside one song; 0: one for each core */
-    double max_memory_mb;     /* refuse to open when a song needs more; 0: no limit */
-    sm_progress_fn progress;  /* done, total: seconds of the song in hand; total 0: not known */
+    int shifts;        /* passes at random shifts that are averaged, 0..100; default 1; 0: one pass, no shift */
+    double overlap;    /* of neighbouring segments, 0..0.99; default 0.25 */
+    double segment_s;  /* 0: what the model was trained with, which is also the most */
+    int no_split;      /* 1: the song in one segment; an error when it is longer */
+    uint64_t seed;     /* of the shifts; default 0 */
+    int threads;       /* inside one song; 0: one for each core */
+    double max_memory_mb;    /* refuse to open when a song needs more; 0: no limit */
+    sm_progress_fn progress; /* done, total: seconds of the song in hand; total 0: not known */
     void *user;
 } sm_separate_options;
 SM_API void sm_separate_options_init(sm_separate_options *o);
 
-typedef struct sm_separator sm_separator; /* opened models; several threads may separate songs with one at the same time */
+typedef struct sm_separator
+    sm_separator; /* opened models; several threads may separate songs with one at the same time */
 /* Errors: SM_EUSAGE (an option outside its range, no such model or stem), SM_ENOTFOUND (no weights: the message says how to get
  * them), SM_EFORMAT (weights of another model), SM_ELIMIT (max_memory_mb). */
 SM_API int sm_separator_open(const sm_separate_options *options, sm_separator **out);
@@ -226,7 +228,8 @@ SM_API void sm_separator_close(sm_separator *s);
 SM_API size_t sm_separator_stems(const sm_separator *s);               /* how many come out */
 SM_API const char *sm_separator_stem(const sm_separator *s, size_t i); /* "vocals", "no_vocals"; NULL past the end */
 SM_API int sm_separator_rate(const sm_separator *s);                   /* of what comes out: 44100 */
-SM_API double sm_separator_memory_mb(const sm_separator *s);           /* what it needs for one song at a time, weights included */
+SM_API double
+sm_separator_memory_mb(const sm_separator *s); /* what it needs for one song at a time, weights included */
 
 /* Receives `frames` frames of every stem, in order: stems[i] is interleaved stereo of sm_separator_stem(s, i); valid during the
  * call. Negative: stop, and that is what the separation returns. */
