@@ -27,14 +27,14 @@ static const sm_classifier_arch archs[] = {
                  { SM_STAGE_RESIDUAL, .channels = 128, .times = 1, .stride = 2 },
                  { SM_STAGE_RESIDUAL, .channels = 256, .times = 1, .stride = 2 },
                  { .channels = 128, .times = 1, .kernel = 1 } }, .stages = 5,
-      .norm = true, .coordinate = true, .pool = SM_POOL_TIME, .dense = 256, .dropout = 0.3f },
+      .norm = true, .average = 2, .coordinate = true, .pool = SM_POOL_TIME, .dense = 256, .dropout = 0.3f },
     { .name = "res-freq-small", .model = "samplemind", .summary = "the same with half the channels",
       .stage = { { .channels = 16, .times = 1, .kernel = 5, .stride = 2 },
                  { SM_STAGE_RESIDUAL, .channels = 32, .times = 1, .stride = 2 },
                  { SM_STAGE_RESIDUAL, .channels = 64, .times = 1, .stride = 2 },
                  { SM_STAGE_RESIDUAL, .channels = 128, .times = 1, .stride = 2 },
                  { .channels = 64, .times = 1, .kernel = 1 } }, .stages = 5,
-      .norm = true, .coordinate = true, .pool = SM_POOL_TIME, .dense = 256, .dropout = 0.3f },
+      .norm = true, .average = 2, .coordinate = true, .pool = SM_POOL_TIME, .dense = 256, .dropout = 0.3f },
     { .name = "res", .model = "samplemind", .summary = "residual, 7 convolutions of 16 to 128 channels, pooled over time and frequency",
       .stage = { { .channels = 16, .times = 1, .kernel = 5, .stride = 2 },
                  { SM_STAGE_RESIDUAL, .channels = 32, .times = 1, .stride = 2 }, { SM_STAGE_RESIDUAL, .channels = 64, .times = 1, .stride = 2 },
@@ -177,6 +177,8 @@ nn_id sm_classifier_embedding(nn_graph *g, const nn_source *w, const sm_classifi
     const nn_shape s = nn_shape_of(g, patches);
     int number = 1;
     nn_id x = nn_reshape(g, patches, NN_SHAPE(s.dim[0], 1, s.dim[1], s.dim[2]));
+    if (a->average > 1)
+        x = nn_avg_pool(g, x, &(nn_pool_attrs){ .kernel = { a->average, 1 } });
     if (a->coordinate)
         x = with_coordinate(g, x);
     for (int i = 0; i < a->stages; i++)

@@ -34,6 +34,7 @@ typedef struct {
     int stages;
     bool
         norm; /* batch norm after each convolution and the dense layer; these then have no bias. Residual stages have it always */
+    int average;     /* so many frames become one at the very beginning; 0: none do */
     bool coordinate; /* a second input channel: -1 at the lowest mel band .. 1 at the highest */
     sm_classifier_pool pool;
     int dense;     /* width of the embedding */
