@@ -100,9 +100,11 @@ demo: ## install what is missing, build, analyse the sounds in examples/
 	./samplemind analyze --table examples
 	@echo "the whole of one record: ./samplemind analyze --json examples/kick.wav; models: ./samplemind models list"
 
-bench: all $(BUILD)/bench/nn_layers ## time models and front ends; bare networks by step
+bench: all $(BUILD)/bench/nn_layers $(BUILD)/bench/train_step ## time models and front ends; bare networks by step; training
 	./samplemind bench
 	$(BUILD)/bench/nn_layers --steps
+	$(BUILD)/bench/train_step cnn 16
+	$(BUILD)/bench/train_step residual 16
 
 $(BUILD)/bench/%: $(BUILD)/bench/%.o $(LIBRARY)
 	$(call say,LD,$@)$(CC) $(SAN_FLAGS) $(LDFLAGS) $^ -o $@ $(LDLIBS)

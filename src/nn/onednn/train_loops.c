@@ -222,6 +222,8 @@ int nn_dnnl_batch_norm_step(nn_compiler *c, nn_id node, nn_step *out)
         (err = read_input(c, &n, out, norms[kind].gamma, NN_FORM_PLAIN, &s->gamma)) < 0 ||
         (err = read_input(c, &n, out, norms[kind].beta, NN_FORM_PLAIN, &s->beta)) < 0)
         return v < 0 ? v : err;
+    if (n.op == &nn_op_batch_norm_grad) /* the input is read by others, too: by what comes before */
+        out->inplace = out->in[s->upstream];
     nn_dnnl_gives(c, out, node, norms[kind].image ? form : NN_FORM_PLAIN, false);
     out->scratch = (size_t)s->channels * (2 * sizeof(double) + sizeof(float));
     out->run = norms[kind].run;
