@@ -45,6 +45,11 @@ bool nn_dnnl_can_post(const nn_graph *g, nn_id node, const nn_post *post, nn_id 
     dnnl_alg_kind_t alg;
     float a, b;
 
+    if (n->op == &nn_op_batch_norm_train) { /* a sum, then ReLU */
+        if (post->kind == NN_POST_UNARY)
+            return post->unary == NN_RELU && (n->n_posts == 0 || n->posts[n->n_posts - 1].kind == NN_POST_BINARY);
+        return post->kind == NN_POST_BINARY && post->binary == NN_ADD && n->n_posts == 0 && !nn_is_constant(g, operand);
+    }
     if (n->op != &nn_op_conv && n->op != &nn_op_conv_transpose && n->op != &nn_op_linear)
         return false;
     if (post->kind == NN_POST_UNARY)

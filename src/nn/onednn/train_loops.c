@@ -94,6 +94,8 @@ typedef struct {
     int64_t channels;
     double eps, count;
     int stats, sums, upstream, gamma, beta; /* in the step's inputs; -1: not there */
+    int residual;                           /* added behind */
+    bool relu;                              /* behind that */
 } norm_state;
 
 static const float *operand(const nn_step *step, nn_exec *x, int i)
@@ -131,13 +133,15 @@ static int run_norm(const nn_step *step, nn_exec *x)
     const norm_state *s = step->state;
     const float *stats = operand(step, x, s->stats), *gamma = operand(step, x, s->gamma),
                 *beta = operand(step, x, s->beta);
-    float *a = x->scratch, *b = a + s->channels;
+    float *a = x->scratch, *b = a + s->channels, *c = b + s->channels;
 
     for (int64_t k = 0; k < s->channels; k++) {
         a[k] = (float)(inverse_of(s, stats, k) * (gamma ? (double)gamma[k] : 1));
         b[k] = beta ? beta[k] : 0;
+        c[k] = 1;
     }
-    s->loops->channel_affine(&s->rows, x->data[step->in[0]], NULL, stats, a, b, NULL, x->data[step->out]);
+    s->loops->channel_affine(&s->rows, x->data[step->in[0]], operand(step, x, s->residual), stats, a, b, c, s->relu,
+                             x->data[step->out]);
     return 0;
 }
 
@@ -169,7 +173,7 @@ static int run_norm_grad(const nn_step *step, nn_exec *x)
         b[k] = (float)(-scale * (double)sums[k] / s->count);
         c[k] = (float)scale;
     }
-    s->loops->channel_affine(&s->rows, x->data[step->in[0]], operand(step, x, s->upstream), stats, a, b, c,
+    s->loops->channel_affine(&s->rows, x->data[step->in[0]], operand(step, x, s->upstream), stats, a, b, c, false,
                              x->data[step->out]);
     return 0;
 }
@@ -215,6 +219,9 @@ int nn_dnnl_batch_norm_step(nn_compiler *c, nn_id node, nn_step *out)
     s->channels = x.dim[1];
     s->eps = (double)n.attrs.norm.eps;
     s->count = (double)(nn_elements(&x) / x.dim[1]);
+    const bool adds = n.n_posts > 0 && n.posts[0].kind == NN_POST_BINARY;
+    s->residual = -1;
+    s->relu = n.n_posts > adds;
     const int32_t v = nn_dnnl_want(c, out, n.inputs[0], form, false);
     if (v < 0 || (err = read_input(c, &n, out, norms[kind].stats, NN_FORM_PLAIN, &s->stats)) < 0 ||
         (err = read_input(c, &n, out, norms[kind].sums, NN_FORM_PLAIN, &s->sums)) < 0 ||
@@ -222,6 +229,12 @@ int nn_dnnl_batch_norm_step(nn_compiler *c, nn_id node, nn_step *out)
         (err = read_input(c, &n, out, norms[kind].gamma, NN_FORM_PLAIN, &s->gamma)) < 0 ||
         (err = read_input(c, &n, out, norms[kind].beta, NN_FORM_PLAIN, &s->beta)) < 0)
         return v < 0 ? v : err;
+    if (adds) {
+        s->residual = out->n_in;
+        out->inplace = nn_dnnl_want(c, out, n.inputs[n.posts[0].input], form, false);
+        if (out->inplace < 0)
+            return out->inplace;
+    }
     if (n.op == &nn_op_batch_norm_grad) /* the input is read by others, too: by what comes before */
         out->inplace = out->in[s->upstream];
     nn_dnnl_gives(c, out, node, norms[kind].image ? form : NN_FORM_PLAIN, false);

@@ -24,9 +24,9 @@ typedef struct {
      * sums: [2][channels]. */
     void (*channel_sums)(const nn_train_rows *r, const float *x, const float *upstream, const float *shift,
                          double *sums);
-    /* y = a (x - shift) + b, or with upstream: + c upstream. Vectors per channel. */
+    /* y = a (x - shift) + b, or with upstream: + c upstream; then ReLU if asked for. Vectors per channel. */
     void (*channel_affine)(const nn_train_rows *r, const float *x, const float *upstream, const float *shift,
-                           const float *a, const float *b, const float *c, float *y);
+                           const float *a, const float *b, const float *c, bool relu, float *y);
     /* y = x scale where element i is kept (nn_dropout_keeps), else 0; i counts in C order. */
     void (*dropout)(const nn_train_rows *r, uint32_t key, uint32_t threshold, float scale, const float *x, float *y);
 } nn_train_loops;

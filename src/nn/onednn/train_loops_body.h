@@ -140,28 +140,35 @@ static void channel_sums(const nn_train_rows *r, const float *x, const float *up
 /* ---- affine per channel ---- */
 
 TRAIN_INLINE void affine_place(const float *x, const float *u, const float *shift, const float *a, const float *b,
-                               const float *c, int64_t lanes, float *y)
+                               const float *c, bool relu, int64_t lanes, float *y)
 {
-    for (int64_t l = 0; l < lanes; l++)
-        y[l] = (x[l] - shift[l]) * a[l] + b[l] + (u ? c[l] * u[l] : 0);
+    for (int64_t l = 0; l < lanes; l++) {
+        const float v = (x[l] - shift[l]) * a[l] + b[l] + (u ? c[l] * u[l] : 0);
+        y[l] = relu && !(v > 0) ? 0 : v;
+    }
+}
+
+TRAIN_INLINE void affine_places(const nn_train_rows *r, const float *x, const float *u, const float *shift,
+                                const float *a, const float *b, const float *c, bool relu, int64_t lanes, float *y)
+{
+    for (int64_t i = 0; i < r->places; i++, x += lanes, u += u ? lanes : 0, y += lanes)
+        affine_place(x, u, shift, a, b, c, relu, lanes, y);
 }
 
 static void channel_affine(const nn_train_rows *r, const float *x, const float *upstream, const float *shift,
-                           const float *a, const float *b, const float *c, float *y)
+                           const float *a, const float *b, const float *c, bool relu, float *y)
 {
     for (int64_t o = 0; o < r->outer; o++) {
-        const int64_t k = o % r->blocks * r->lanes;
-        for (int64_t i = 0; i < r->places; i++) {
-            const int64_t at = (o * r->places + i) * r->lanes;
-            if (r->lanes == TILE && upstream)
-                affine_place(x + at, upstream + at, shift + k, a + k, b + k, c + k, TILE, y + at);
-            else if (r->lanes == TILE)
-                affine_place(x + at, NULL, shift + k, a + k, b + k, NULL, TILE, y + at);
-            else if (upstream)
-                affine_place(x + at, upstream + at, shift + k, a + k, b + k, c + k, r->lanes, y + at);
-            else
-                affine_place(x + at, NULL, shift + k, a + k, b + k, NULL, r->lanes, y + at);
-        }
+        const int64_t k = o % r->blocks * r->lanes, at = o * r->places * r->lanes;
+        const float *u = upstream ? upstream + at : NULL;
+        if (r->lanes == TILE && u)
+            affine_places(r, x + at, u, shift + k, a + k, b + k, c + k, relu, TILE, y + at);
+        else if (r->lanes == TILE)
+            affine_places(r, x + at, NULL, shift + k, a + k, b + k, NULL, relu, TILE, y + at);
+        else if (u)
+            affine_places(r, x + at, u, shift + k, a + k, b + k, c + k, relu, r->lanes, y + at);
+        else
+            affine_places(r, x + at, NULL, shift + k, a + k, b + k, NULL, relu, r->lanes, y + at);
     }
 }
 
