@@ -1,7 +1,9 @@
-/* dataset import, dataset debian: sounds come in. */
+/* dataset import, debian, freesound: sounds come in. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli/cmd_dataset.h"
+#include "train/freesound.h"
 
 typedef struct {
     const char *dataset, *label, *source, *family, *licence, *attribution, *url, *split;
@@ -196,4 +198,110 @@ const sm_command sm_cmd_dataset_debian = {
     .examples =
         (const sm_example[]){ { "samplemind dataset debian debian.csv", "what is installed of the list" }, { 0 } },
     .run = debian_run,
+};
+
+/* ---- freesound ---- */
+
+typedef struct {
+    const char *dataset, *token, *oauth, *filter, *licences, *label, *folder;
+    int64_t most;
+} freesound_args;
+
+static const sm_option freesound_options[] = { DATASET_OPTION(freesound_args),
+                                               { 0, "token", SM_OPT_STRING, offsetof(freesound_args, token), "TOKEN",
+                                                 "of your API credentials (default: FREESOUND_TOKEN)", 0 },
+                                               { 0, "oauth", SM_OPT_STRING, offsetof(freesound_args, oauth), "TOKEN",
+                                                 "OAuth2 token: fetch originals instead of previews", 0 },
+                                               { 0, "filter", SM_OPT_STRING, offsetof(freesound_args, filter), "TEXT",
+                                                 "Freesound's own filter: \"duration:[0 TO 2] tag:kick\"", 0 },
+                                               { 0, "licences", SM_OPT_STRING, offsetof(freesound_args, licences),
+                                                 "LIST", "which are taken (default: \"CC0,CC-BY-?.0\")", 0 },
+                                               { 'l', "label", SM_OPT_STRING, offsetof(freesound_args, label), "CLASS",
+                                                 "class of all that is found (default: what names say)", 0 },
+                                               { 0, "folder", SM_OPT_PATH, offsetof(freesound_args, folder), "DIR",
+                                                 "where files go (default: datasets/freesound in the data folder)", 0 },
+                                               { 'n', "most", SM_OPT_INT, offsetof(freesound_args, most), "0..1000000",
+                                                 "so many sounds; 0: all that is found (default: 0)", 0 },
+                                               { 0 } };
+
+static char *freesound_folder(const char *given)
+{
+    char *data = given ? NULL : sm_data_directory();
+    char *folder = given ? sm_strdup(given) : data ? sm_printf_new("%s/datasets/freesound", data) : NULL;
+    sm_free(data);
+    return folder;
+}
+
+static int freesound_print(sm_cli *cli, const sm_freesound_result *r)
+{
+    const dataset_figure figures[] = { { "added", "added", r->items.added, true },
+                                       { "unchanged", "there already", r->items.unchanged, false },
+                                       { "refused", "left out for their licence", r->refused, false },
+                                       { "broken", "that could not be fetched or read", r->items.broken, false },
+                                       { "unlabelled", "without a label", r->items.unlabelled, false },
+                                       { "found", "found in all", r->found, true },
+                                       { "requests", "requests", r->requests, true },
+                                       { "more", "more pages (run it again)", r->more, false } };
+    return dataset_print_figures(cli, "freesound", figures, SM_LENGTH(figures));
+}
+
+static int freesound_run(sm_cli *cli, const void *args, char *const *operands, size_t n)
+{
+    const freesound_args *a = args;
+    char *folder = freesound_folder(a->folder);
+    sm_dataset *d = NULL;
+    dataset_working w;
+    sm_freesound_result r;
+    (void)n;
+    int err = folder ? dataset_open(a->dataset, SM_DATASET_CREATE, &d)
+                     : sm_fail(SM_ENOTFOUND, "no home folder is known; name one with --folder");
+    if (err < 0)
+        goto out;
+    err = dataset_work_begin(cli, "freesound", &w);
+    const sm_freesound_options o = { .work = w.work,
+                                     .token = a->token ? a->token : getenv("FREESOUND_TOKEN"),
+                                     .oauth_token = a->oauth,
+                                     .query = operands[0],
+                                     .filter = a->filter,
+                                     .licences = a->licences,
+                                     .label = a->label,
+                                     .folder = folder,
+                                     .most = a->most,
+                                     .mirror = getenv("SAMPLEMIND_MIRROR") };
+    if (err == 0)
+        err = sm_dataset_freesound(d, &o, &r);
+    dataset_work_end(&w);
+    if (err == 0)
+        err = freesound_print(cli, &r);
+    if (err == 0)
+        err = sm_exit_of_batch((size_t)(r.items.added + r.items.unchanged), (size_t)r.items.broken);
+out:
+    sm_dataset_close(d);
+    sm_free(folder);
+    return err;
+}
+
+const sm_command sm_cmd_dataset_freesound = {
+    .name = "freesound",
+    .summary = "search Freesound, fetch what is found with its licence and author",
+    .description = "Needs a token of your own (https://freesound.org/apiv2/apply), given by --token or "
+                   "FREESOUND_TOKEN; it fetches "
+                   "previews in\nhigh quality (Ogg). Freesound allows 60 requests a minute and 2000 a day: they are "
+                   "counted, and a run "
+                   "that stops goes on where\nit was. Licence, author and address are kept with each sound; \"export "
+                   "--attribution\" "
+                   "prints them. Sounds of one author are\none family.",
+    .operands = "QUERY",
+    .least_operands = 1,
+    .most_operands = 1,
+    .options = freesound_options,
+    .common = SM_COMMON_JOBS | SM_COMMON_PROGRESS | SM_COMMON_FORMAT,
+    .args_size = sizeof(freesound_args),
+    .examples =
+        (const sm_example[]){
+            { "samplemind dataset freesound \"rim shot\" --label rim --filter \"duration:[0 TO 1]\" -n 200",
+              "200 short ones" },
+            { "samplemind dataset freesound kick --licences CC0", "nothing that asks for credit" },
+            { 0 } },
+    .run = freesound_run,
 };

@@ -115,6 +115,9 @@ static void set_options(transfer *t, const char *url, char error_text[CURL_ERROR
     if (t->options->hf_token && is_hugging_face(t->remote->url)) {
         curl_easy_setopt(c, CURLOPT_HTTPAUTH, CURLAUTH_BEARER);
         curl_easy_setopt(c, CURLOPT_XOAUTH2_BEARER, t->options->hf_token);
+    } else if (t->options->bearer) {
+        curl_easy_setopt(c, CURLOPT_HTTPAUTH, CURLAUTH_BEARER);
+        curl_easy_setopt(c, CURLOPT_XOAUTH2_BEARER, t->options->bearer);
     }
 }
 

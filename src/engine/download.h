@@ -15,6 +15,7 @@ typedef struct {
 typedef struct {
     const char *mirror; /* base URL; the file is then taken from MIRROR/HOST/PATH (http is allowed there); NULL: none */
     const char *hf_token; /* sent to huggingface.co only; NULL: none */
+    const char *bearer;   /* sent to the URL's own host, not where it redirects to; NULL: none */
     double retry_wait_s;  /* before the first retry, doubled each time; 0: 1 s */
     sm_progress_fn progress;
     void *user;

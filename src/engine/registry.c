@@ -260,7 +260,11 @@ static char *card_name(const char *file_name)
 
 int sm_models_pull(const char *home, const sm_model *m, const sm_pull_options *o)
 {
-    const sm_download_options d = { o->mirror, o->hf_token, o->retry_wait_s, o->progress, o->user };
+    const sm_download_options d = { .mirror = o->mirror,
+                                    .hf_token = o->hf_token,
+                                    .retry_wait_s = o->retry_wait_s,
+                                    .progress = o->progress,
+                                    .user = o->user };
     const sm_model *got = NULL;
     char *installed = NULL, *folder = NULL, *weights = NULL, *card = NULL, *json = NULL;
     int err = 0;

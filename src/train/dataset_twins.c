@@ -22,7 +22,7 @@ typedef struct {
 
 typedef struct {
     size_t a, b;
-    double cosine, correlation;
+    double cosine, correlation; /* correlation < 0: not compared yet */
 } pair;
 
 typedef struct {
@@ -63,9 +63,11 @@ static int make_print(void *user, size_t i, int worker)
 
 static int keep_prints(search *s, sound *const *made, size_t n)
 {
-    sqlite3_stmt *put = NULL;
+    sqlite3_stmt *put = NULL, *drop = NULL;
     bool own = false;
     int err = ds_begin(s->d, &own);
+    if (err == 0)
+        err = ds_prepare(s->d, "DELETE FROM twins WHERE a = ?1 OR b = ?1", &drop);
     if (err == 0)
         err = ds_prepare(s->d, "INSERT OR REPLACE INTO fingerprints (item, version, sha256, print) VALUES (?,?,?,?)",
                          &put);
@@ -76,9 +78,13 @@ static int keep_prints(search *s, sound *const *made, size_t n)
         sqlite3_bind_int(put, 2, PRINT_VERSION);
         ds_bind_text(put, 3, made[i]->item->sha256);
         sqlite3_bind_blob(put, 4, made[i]->print, PRINT_SIZE, SQLITE_STATIC);
-        err = ds_run(s->d, put);
+        sqlite3_bind_int64(drop, 1, made[i]->item->id);
+        err = ds_run(s->d, drop); /* comparisons with what it was before */
+        if (err == 0)
+            err = ds_run(s->d, put);
         s->out->read++;
     }
+    sqlite3_finalize(drop);
     sqlite3_finalize(put);
     return ds_end(s->d, own, err);
 }
@@ -178,7 +184,7 @@ static int compare_row(void *user, size_t a, int worker)
             continue;
         if (sm_grow(&l->pairs, &l->capacity, l->n + 1, sizeof *l->pairs) < 0)
             return SM_ENOMEM;
-        l->pairs[l->n++] = (pair){ a, b, c, 0 };
+        l->pairs[l->n++] = (pair){ a, b, c, -1 };
     }
     return 0;
 }
@@ -221,6 +227,24 @@ static int find_candidates(search *s)
 
 /* ---- the waveform has the last word ---- */
 
+/* What an earlier search compared need not be read again: both fingerprints are still those. */
+static int recall(search *s)
+{
+    sqlite3_stmt *get = NULL;
+    int err = ds_prepare(s->d, "SELECT correlation FROM twins WHERE a = ? AND b = ?", &get);
+    for (size_t i = 0; i < s->n_pairs && err == 0; i++) {
+        sqlite3_bind_int64(get, 1, s->sounds[s->pairs[i].a].item->id);
+        sqlite3_bind_int64(get, 2, s->sounds[s->pairs[i].b].item->id);
+        const int more = ds_step(s->d, get);
+        if (more == 1)
+            s->pairs[i].correlation = sqlite3_column_double(get, 0);
+        err = SM_MIN(more, 0);
+        sqlite3_reset(get);
+    }
+    sqlite3_finalize(get);
+    return err;
+}
+
 /* All pairs of one a: its wave is read once. */
 static int confirm_row(void *user, size_t row, int worker)
 {
@@ -228,11 +252,20 @@ static int confirm_row(void *user, size_t row, int worker)
     const size_t *starts = ((void **)user)[1];
     float *waves = sm_alloc(2 * PRINT_WAVE, sizeof *waves);
     char *file = sm_item_file(s->sounds[s->pairs[starts[row]].a].item);
-    int err = waves && file ? print_wave(file, waves) : SM_ENOMEM;
+    bool read = false;
+    int err = waves && file ? 0 : SM_ENOMEM;
     (void)worker;
     for (size_t i = starts[row]; i < starts[row + 1] && err == 0; i++) {
+        if (s->pairs[i].correlation >= 0)
+            continue; /* by an earlier search */
+        if (!read)
+            err = print_wave(file, waves);
+        read = true;
+        if (err < 0)
+            break;
         sm_free(file);
         file = sm_item_file(s->sounds[s->pairs[i].b].item);
+        s->pairs[i].correlation = 0;
         err = file ? print_wave(file, waves + PRINT_WAVE) : SM_ENOMEM;
         if (err == 0)
             err = print_correlation(waves, waves + PRINT_WAVE, &s->pairs[i].correlation);
@@ -247,7 +280,7 @@ static int confirm(search *s)
     enum { ROWS = 32 };
     size_t *starts = sm_arena_get(s->arena, s->n_pairs + 1, sizeof *starts, 16);
     size_t rows = 0;
-    int err = starts ? 0 : SM_ENOMEM;
+    int err = starts ? recall(s) : SM_ENOMEM;
     for (size_t i = 0; i < s->n_pairs && err == 0; i++)
         if (i == 0 || s->pairs[i].a != s->pairs[i - 1].a)
             starts[rows++] = i;
@@ -276,26 +309,28 @@ static bool better(const sm_item *a, const sm_item *b)
 static int write_pairs(search *s, size_t *parent)
 {
     sqlite3_stmt *put = NULL;
+    char limit[40];
     int err = ds_exec(s->d, "DELETE FROM twins; UPDATE items SET twin_of = NULL WHERE twin_of IS NOT NULL");
     if (err == 0)
         err = ds_prepare(s->d, "INSERT INTO twins (a, b, cosine, correlation) VALUES (?,?,?,?)", &put);
     for (size_t i = 0; i < s->n_pairs && err == 0; i++) {
         const pair *p = &s->pairs[i];
         const sm_item *a = s->sounds[p->a].item, *b = s->sounds[p->b].item;
-        if (p->correlation < s->least_correlation)
-            continue;
         sqlite3_bind_int64(put, 1, a->id);
         sqlite3_bind_int64(put, 2, b->id);
         sqlite3_bind_double(put, 3, p->cosine);
-        sqlite3_bind_double(put, 4, p->correlation);
+        sqlite3_bind_double(put, 4, fmax(p->correlation, 0));
         err = ds_run(s->d, put);
+        if (p->correlation < s->least_correlation)
+            continue;
         union_find_join(parent, p->a, p->b);
         s->out->pairs++;
         s->out->across += !a->family || !b->family || strcmp(a->family, b->family) != 0;
         s->out->torn += a->split && b->split && strcmp(a->split, b->split) != 0;
     }
     sqlite3_finalize(put);
-    return err;
+    snprintf(limit, sizeof limit, "%.17g", s->least_correlation);
+    return err < 0 ? err : ds_state_set(s->d, "twins_correlation", limit);
 }
 
 static int mark_twins(search *s, size_t *parent)
@@ -373,7 +408,10 @@ int sm_dataset_twins(sm_dataset *d, sm_arena *a, sm_dataset_twin **out, size_t *
     sm_dataset_twin *list = NULL;
     size_t capacity = 0, found = 0;
     int more = 0;
-    int err = ds_prepare(d, "SELECT a, b, cosine, correlation FROM twins ORDER BY a, b", &s);
+    int err = ds_prepare(d,
+                         "SELECT a, b, cosine, correlation FROM twins WHERE correlation >="
+                         " (SELECT CAST(value AS REAL) FROM state WHERE name = 'twins_correlation') ORDER BY a, b",
+                         &s);
     *out = NULL;
     *n = 0;
     while (err == 0 && (more = ds_step(d, s)) == 1) {

@@ -54,7 +54,7 @@ static void answer(int to, test_http_file *f, const char *request)
         return;
     }
     if (f->status && (f->status_times == 0 || f->requests <= f->status_times)) {
-        send_head(to, f->status, 0, "");
+        send_head(to, f->status, 0, f->status_header ? f->status_header : "");
         return;
     }
     if (f->no_ranges)

@@ -8,15 +8,16 @@ typedef struct {
     const char *path; /* "/host/dir/file.bin" */
     const void *body;
     size_t length;
-    size_t break_after;   /* close the connection after so many bytes of a response's body; 0: never */
-    int breaks;           /* so often, then behave */
-    int64_t lie;          /* added to Content-Length */
-    bool no_ranges;       /* answer 200 and everything to a Range request */
-    int status;           /* 0: 200 (or 206); else this, with an empty body */
-    int status_times;     /* so often, then behave; 0: for ever */
-    const char *location; /* of a redirect */
-    bool wants_token;     /* 401 without an Authorization header */
-    int requests, ranged; /* out: how many came, how many asked for a range */
+    size_t break_after;        /* close the connection after so many bytes of a response's body; 0: never */
+    int breaks;                /* so often, then behave */
+    int64_t lie;               /* added to Content-Length */
+    bool no_ranges;            /* answer 200 and everything to a Range request */
+    int status;                /* 0: 200 (or 206); else this, with an empty body */
+    int status_times;          /* so often, then behave; 0: for ever */
+    const char *status_header; /* sent along: "Retry-After: 1\r\n"; NULL: none */
+    const char *location;      /* of a redirect */
+    bool wants_token;          /* 401 without an Authorization header */
+    int requests, ranged;      /* out: how many came, how many asked for a range */
 } test_http_file;
 
 typedef struct test_http_server test_http_server;
