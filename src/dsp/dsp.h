@@ -95,6 +95,8 @@ const dsp_mel_spec *dsp_mel_find(const char *name); /* NULL: unknown */
 typedef struct dsp_mel dsp_mel;
 int dsp_mel_new(const dsp_mel_spec *spec,
                 dsp_mel **out); /* spec is copied; SM_EUSAGE: sizes that do not fit together */
+/* From now on frames are shared out among the pool's threads (borrowed; NULL: none), which must not be running at a push. */
+int dsp_mel_share(dsp_mel *m, sm_pool *pool);
 int dsp_mel_push(dsp_mel *m, const float *mono, size_t n,
                  sm_floats *frames);               /* appends [frames][bands] that are final */
 int dsp_mel_finish(dsp_mel *m, sm_floats *frames); /* the original's end padding; m is then as new, for another sound */

@@ -17,11 +17,16 @@ typedef struct {
 /* One frame of f->frame samples, valid during the call. A negative return stops and is what push returns. */
 typedef int (*framer_sink)(void *user, const float *samples);
 
+/* The same for n frames at once, f->hop samples apart. */
+typedef int (*framer_block)(void *user, const float *samples, size_t n);
+
 void framer_init(framer *f, int frame, int hop, int64_t lead);
 void framer_free(framer *f);
 /* Hands out every frame that is complete. mono NULL: n zeros. */
 int framer_push(framer *f, const float *mono, size_t n, framer_sink sink, void *user);
 /* Hands out frames, zeros following the signal, until `total` have been handed out; then f is as after framer_init. */
 int framer_finish(framer *f, int64_t total, framer_sink sink, void *user);
+int framer_push_blocks(framer *f, const float *mono, size_t n, framer_block block, void *user);
+int framer_finish_blocks(framer *f, int64_t total, framer_block block, void *user);
 
 #endif

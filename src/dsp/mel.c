@@ -48,18 +48,25 @@ typedef struct {
     const float *weights;
 } mel_filter;
 
-struct dsp_mel {
-    dsp_mel_spec spec;
-    framer framer;
+/* What one thread computes a frame with. */
+typedef struct {
     dsp_fft *fft;
-    sm_arena *arena; /* all that follows */
-    mel_filter *filters;
-    int bins;        /* of the spectrum that any filter sees, from 0 */
-    float *window;   /* [frame] */
     float *samples;  /* [fft], zeros after the frame */
     float *re_im;    /* [fft/2+1][2] */
     float *spectrum; /* [fft/2+1] */
-    sm_floats *out;  /* of the push in hand */
+} mel_worker;
+
+struct dsp_mel {
+    dsp_mel_spec spec;
+    framer framer;
+    sm_arena *arena; /* all that follows */
+    mel_filter *filters;
+    int bins;      /* of the spectrum that any filter sees, from 0 */
+    float *window; /* [frame] */
+    sm_pool *pool; /* borrowed; NULL: the caller's thread alone */
+    mel_worker *workers;
+    int n_workers;
+    sm_floats *out; /* of the push in hand */
 };
 
 /* ---- filters, in double ---- */
@@ -84,8 +91,8 @@ static double triangle(const double e[3], double x)
     return SM_MAX(0, SM_MIN((x - e[0]) / (e[1] - e[0]), (e[2] - x) / (e[2] - e[1])));
 }
 
-/* row[k]: the weight of bin k in one band. */
-static void band_weights(const dsp_mel_spec *s, int band, double *row, int bins)
+/* row[k]: the weight of bin k, which lies at bin_mel[k], in one band. */
+static void band_weights(const dsp_mel_spec *s, int band, const double *bin_mel, double *row, int bins)
 {
     const double low = mel_of_hz(s->mel_scale, s->f_min), high = mel_of_hz(s->mel_scale, s->f_max);
     double mel[3], hz[3];
@@ -96,16 +103,18 @@ static void band_weights(const dsp_mel_spec *s, int band, double *row, int bins)
     const double scale = s->filter_norm == DSP_FILTER_AREA_1 ? 2 / (hz[2] - hz[0]) : 1;
     for (int k = 0; k < bins; k++) {
         const double f = (double)k * s->rate_hz / s->fft;
-        row[k] = scale * (s->filter_shape == DSP_FILTER_LINEAR_IN_MEL ? triangle(mel, mel_of_hz(s->mel_scale, f))
-                                                                      : triangle(hz, f));
+        row[k] = scale * (s->filter_shape == DSP_FILTER_LINEAR_IN_MEL ? triangle(mel, bin_mel[k]) : triangle(hz, f));
     }
 }
 
 static int filters_new(dsp_mel *m, double *row)
 {
     const int bins = m->spec.fft / 2 + 1;
+    double *bin_mel = row + bins;
+    for (int k = 0; k < bins; k++)
+        bin_mel[k] = mel_of_hz(m->spec.mel_scale, (double)k * m->spec.rate_hz / m->spec.fft);
     for (int b = 0; b < m->spec.bands; b++) {
-        band_weights(&m->spec, b, row, bins);
+        band_weights(&m->spec, b, bin_mel, row, bins);
         int first = 0, end = bins;
         while (first < end && row[first] == 0)
             first++;
@@ -131,6 +140,40 @@ static bool spec_valid(const dsp_mel_spec *s)
            (s->framing != DSP_FRAMING_PATCHES || (s->patch_samples >= s->frame && s->patch_hop >= 1));
 }
 
+/* Room for n threads in place of what there was. */
+static int set_workers(dsp_mel *m, int n)
+{
+    const size_t fft = (size_t)m->spec.fft;
+    mel_worker *list = sm_arena_zero(m->arena, (size_t)n, sizeof *list);
+    if (!list)
+        return SM_ENOMEM;
+    for (int i = 0; i < n; i++) {
+        mel_worker *w = &list[i];
+        w->samples = sm_arena_zero(m->arena, fft, sizeof *w->samples);
+        w->re_im = sm_arena_zero(m->arena, fft + 2, sizeof *w->re_im);
+        w->spectrum = sm_arena_zero(m->arena, fft / 2 + 1, sizeof *w->spectrum);
+        const int err = w->samples && w->re_im && w->spectrum ? dsp_fft_new(m->spec.fft, &w->fft) : SM_ENOMEM;
+        if (err < 0) {
+            while (i-- > 0)
+                dsp_fft_free(list[i].fft);
+            return err;
+        }
+    }
+    for (int i = 0; i < m->n_workers; i++)
+        dsp_fft_free(m->workers[i].fft);
+    m->workers = list;
+    m->n_workers = n;
+    return 0;
+}
+
+int dsp_mel_share(dsp_mel *m, sm_pool *pool)
+{
+    const int n = pool ? sm_pool_threads(pool) : 1, err = n > m->n_workers ? set_workers(m, n) : 0;
+    if (err == 0)
+        m->pool = n > 1 ? pool : NULL;
+    return err;
+}
+
 int dsp_mel_new(const dsp_mel_spec *spec, dsp_mel **out)
 {
     *out = NULL;
@@ -142,20 +185,13 @@ int dsp_mel_new(const dsp_mel_spec *spec, dsp_mel **out)
     m->spec = *spec;
     framer_init(&m->framer, spec->frame, spec->hop, spec->framing == DSP_FRAMING_CENTRED ? (spec->frame + 1) / 2 : 0);
 
-    const size_t n = (size_t)spec->fft;
-    int err = dsp_fft_new(spec->fft, &m->fft);
-    double *row = sm_alloc(n, sizeof *row);
+    double *row = sm_alloc(2 * ((size_t)spec->fft / 2 + 1), sizeof *row);
     m->arena = sm_arena_new();
-    if (err == 0 && (!row || !m->arena))
-        err = SM_ENOMEM;
+    int err = row && m->arena ? 0 : SM_ENOMEM;
     if (err == 0) {
         m->filters = sm_arena_zero(m->arena, (size_t)spec->bands, sizeof *m->filters);
         m->window = sm_arena_zero(m->arena, (size_t)spec->frame, sizeof *m->window);
-        m->samples = sm_arena_zero(m->arena, n, sizeof *m->samples);
-        m->re_im = sm_arena_zero(m->arena, n + 2, sizeof *m->re_im);
-        m->spectrum = sm_arena_zero(m->arena, n / 2 + 1, sizeof *m->spectrum);
-        if (!m->filters || !m->window || !m->samples || !m->re_im || !m->spectrum)
-            err = SM_ENOMEM;
+        err = m->filters && m->window ? set_workers(m, 1) : SM_ENOMEM;
     }
     if (err == 0)
         err = filters_new(m, row);
@@ -174,7 +210,8 @@ void dsp_mel_free(dsp_mel *m)
     if (!m)
         return;
     framer_free(&m->framer);
-    dsp_fft_free(m->fft);
+    for (int i = 0; i < m->n_workers; i++)
+        dsp_fft_free(m->workers[i].fft);
     sm_arena_free(m->arena);
     sm_free(m);
 }
@@ -191,27 +228,54 @@ static void log_bands(const dsp_mel_spec *s, float *x)
         x[b] = unit * logf(scale * x[b] + offset);
 }
 
-static int mel_frame(void *user, const float *samples)
+static void mel_frame(const dsp_mel *m, const mel_worker *w, const float *samples, float *out)
 {
-    dsp_mel *m = user;
     const dsp_mel_spec *s = &m->spec;
-    if (sm_floats_add(m->out, NULL, (size_t)s->bands) < 0)
-        return SM_ENOMEM;
-    float *out = m->out->data + m->out->length - s->bands;
-
     for (int i = 0; i < s->frame; i++)
-        m->samples[i] = samples[i] * m->window[i];
-    dsp_fft_forward(m->fft, m->samples, m->re_im);
-    (s->spectrum == DSP_SPECTRUM_POWER ? dsp_power : dsp_magnitude)(m->re_im, m->bins, m->spectrum);
+        w->samples[i] = samples[i] * m->window[i];
+    dsp_fft_forward(w->fft, w->samples, w->re_im);
+    (s->spectrum == DSP_SPECTRUM_POWER ? dsp_power : dsp_magnitude)(w->re_im, m->bins, w->spectrum);
     for (int b = 0; b < s->bands; b++) {
         const mel_filter *f = &m->filters[b];
-        const float *x = m->spectrum + f->first;
+        const float *x = w->spectrum + f->first;
         float sum = 0;
         for (int k = 0; k < f->count; k++)
             sum += x[k] * f->weights[k];
         out[b] = sum;
     }
     log_bands(s, out);
+}
+
+enum { FRAMES_AN_ITEM = 8 }; /* some 20 us: many times what handing out an item costs */
+
+typedef struct {
+    const dsp_mel *mel;
+    const float *samples;
+    float *out;
+    size_t n;
+} mel_block;
+
+static int some_frames(void *user, size_t item, int worker)
+{
+    const mel_block *b = user;
+    const dsp_mel *m = b->mel;
+    const size_t first = item * FRAMES_AN_ITEM, end = SM_MIN(first + FRAMES_AN_ITEM, b->n);
+    for (size_t i = first; i < end; i++)
+        mel_frame(m, &m->workers[worker], b->samples + i * (size_t)m->spec.hop, b->out + i * (size_t)m->spec.bands);
+    return 0;
+}
+
+static int mel_frames(void *user, const float *samples, size_t n)
+{
+    dsp_mel *m = user;
+    const size_t floats = n * (size_t)m->spec.bands, items = (n + FRAMES_AN_ITEM - 1) / FRAMES_AN_ITEM;
+    if (sm_floats_add(m->out, NULL, floats) < 0)
+        return SM_ENOMEM;
+    mel_block b = { m, samples, m->out->data + m->out->length - floats, n };
+    if (m->pool)
+        return sm_pool_run(m->pool, items, some_frames, &b);
+    for (size_t i = 0; i < items; i++)
+        some_frames(&b, i, 0);
     return 0;
 }
 
@@ -233,11 +297,11 @@ int64_t dsp_mel_frames(const dsp_mel_spec *s, int64_t n)
 int dsp_mel_push(dsp_mel *m, const float *mono, size_t n, sm_floats *frames)
 {
     m->out = frames;
-    return framer_push(&m->framer, mono, n, mel_frame, m);
+    return framer_push_blocks(&m->framer, mono, n, mel_frames, m);
 }
 
 int dsp_mel_finish(dsp_mel *m, sm_floats *frames)
 {
     m->out = frames;
-    return framer_finish(&m->framer, dsp_mel_frames(&m->spec, m->framer.received), mel_frame, m);
+    return framer_finish_blocks(&m->framer, dsp_mel_frames(&m->spec, m->framer.received), mel_frames, m);
 }

@@ -45,26 +45,36 @@ int handle_batch(const sm_model_handle *h, int step)
     return h->fixed_batch ? h->fixed_batch : 1 << step;
 }
 
-static int make_plan(sm_model_handle *h, int step, nn_plan **out)
+static int make_plan(sm_model_handle *h, int step, int threads, nn_plan **out)
 {
     const sm_model_config c = { .batch = handle_batch(h, step), .variant = h->variant, .text = h->config };
     const nn_compile_options o = { .backend = h->options.backend,
                                    .precision = h->options.precision,
-                                   .threads = 1, /* threads share the batch, not an operator: batch.c */
+                                   .threads = threads,
                                    .emulate = h->options.emulate,
                                    .pack = h->pack };
     return sm_model_compile(h->view, &c, &o, out);
 }
 
-int handle_plan(sm_model_handle *h, int step, const nn_plan **out)
+static int get_plan(sm_model_handle *h, int step, int threads, nn_plan **at, const nn_plan **out)
 {
     int err = 0;
     pthread_mutex_lock(&h->lock);
-    if (!h->plans[step])
-        err = make_plan(h, step, &h->plans[step]);
-    *out = h->plans[step];
+    if (!*at)
+        err = make_plan(h, step, threads, at);
+    *out = *at;
     pthread_mutex_unlock(&h->lock);
     return err;
+}
+
+int handle_plan(sm_model_handle *h, int step, const nn_plan **out)
+{
+    return get_plan(h, step, 1, &h->plans[step], out);
+}
+
+int handle_split_plan(sm_model_handle *h, const nn_plan **out)
+{
+    return get_plan(h, 0, handle_threads(h), &h->split, out);
 }
 
 /* Which outputs the first plan has, and their sizes. */
@@ -230,6 +240,7 @@ void sm_model_close(sm_model_handle *h)
         return;
     for (int i = 0; i < SM_BATCH_STEPS; i++)
         nn_plan_free(h->plans[i]);
+    nn_plan_free(h->split);
     nn_pack_free(h->pack);
     sm_view_close(h->view);
     sm_arena_free(h->arena);

@@ -19,6 +19,7 @@ struct sm_model_handle {
     nn_pack *pack;
     pthread_mutex_t lock;
     nn_plan *plans[SM_BATCH_STEPS]; /* [log2 of batch]; a fixed batch uses [0] */
+    nn_plan *split;                 /* of one patch, its operators shared out among all threads */
     /* of every plan, seen in the first: */
     int n_outputs, scores_at, embedding_at; /* output numbers; -1: none */
     size_t n_input;                         /* floats a patch */
@@ -30,6 +31,8 @@ struct sm_model_handle {
 
 /* The plan for batches of 2^step, made now if nobody has asked before. */
 int handle_plan(sm_model_handle *h, int step, const nn_plan **out);
+/* The plan for one patch on all threads. */
+int handle_split_plan(sm_model_handle *h, const nn_plan **out);
 int handle_batch(const sm_model_handle *h, int step); /* patches that it takes */
 int handle_top_step(const sm_model_handle *h);
 int handle_threads(const sm_model_handle *h); /* that share a batch */

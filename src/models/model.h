@@ -192,6 +192,8 @@ size_t sm_model_weight_bytes(const sm_model_handle *h);   /* packed, shared by a
 
 int sm_model_worker_new(sm_model_handle *h, sm_model_worker **out); /* activations and scratch of one thread */
 void sm_model_worker_free(sm_model_worker *w);
+/* The worker's threads, for its owner's own use between runs; NULL when it has only the caller's. */
+sm_pool *sm_model_worker_pool(sm_model_worker *w);
 
 /* ---- a file's way through a model ---- */
 /* Decoders of CREPE's activation; the first three are crepe's, the others torchcrepe's. */

@@ -260,6 +260,8 @@ nn_shape nn_plan_output_shape(const nn_plan *p, int i);
 nn_type nn_plan_input_type(const nn_plan *p, int i);
 
 int nn_run_state_new(const nn_plan *p, nn_run_state **out); /* activations, scratch, state tensors of one runner */
+/* The same on the caller's threads: a pool of as many as the plan was compiled for, borrowed, not running when nn_run is called. */
+int nn_run_state_new_on(const nn_plan *p, sm_pool *pool, nn_run_state **out);
 /* The same with the activations and scratch of `host` (which outlives it) where they are large enough: for networks of which one
  * runs after the other. What host keeps from a run is lost when this one runs. */
 int nn_run_state_new_beside(const nn_plan *p, nn_run_state *host, nn_run_state **out);

@@ -19,7 +19,7 @@ struct nn_run_state {
     size_t n_borrowed;
     size_t opened; /* steps whose open() has been called */
     bool profile;
-    bool guest[3];        /* activations, scratch, pool: another run state's */
+    bool guest[3];        /* activations, scratch, pool: another's */
     nn_profile_row *rows; /* one a step */
 };
 
@@ -62,26 +62,21 @@ static int open_steps(nn_run_state *r)
 }
 
 /* Memory of its own, or that of the host where it fits. */
-static int take_memory(nn_run_state *r, const nn_run_state *host)
+static int take_memory(nn_run_state *r, const nn_run_state *host, sm_pool *pool)
 {
     const nn_plan *p = r->plan, *h = host ? host->plan : NULL;
     r->guest[0] = h && h->activations >= p->activations;
     r->guest[1] = h && h->scratch >= p->scratch;
-    r->guest[2] = h && h->threads == p->threads;
+    r->guest[2] = pool || (h && h->threads == p->threads);
     r->activations = r->guest[0] ? host->activations : sm_alloc_aligned(p->activations + 64, 1);
     r->exec.scratch = r->guest[1] ? host->exec.scratch : sm_alloc_aligned(p->scratch + 64, 1);
-    r->exec.pool = r->guest[2] ? host->exec.pool : NULL;
+    r->exec.pool = pool ? pool : r->guest[2] ? host->exec.pool : NULL;
     if (!r->activations || !r->exec.scratch)
         return SM_ENOMEM;
     return !r->guest[2] && p->threads > 1 ? sm_pool_new(p->threads, &r->exec.pool) : 0;
 }
 
-int nn_run_state_new(const nn_plan *p, nn_run_state **out)
-{
-    return nn_run_state_new_beside(p, NULL, out);
-}
-
-int nn_run_state_new_beside(const nn_plan *p, nn_run_state *host, nn_run_state **out)
+static int state_new(const nn_plan *p, nn_run_state *host, sm_pool *pool, nn_run_state **out)
 {
     nn_run_state *r = sm_alloc_zero(1, sizeof *r);
     int err = 0;
@@ -95,7 +90,7 @@ int nn_run_state_new_beside(const nn_plan *p, nn_run_state *host, nn_run_state *
     r->exec.own = sm_alloc_zero(p->n_steps + 1, sizeof *r->exec.own);
     r->exec.threads = p->threads;
     r->exec.run = r;
-    if ((err = take_memory(r, host)) < 0)
+    if ((err = take_memory(r, host, pool)) < 0)
         goto out;
     r->borrowed = sm_alloc(p->n_values + 1, sizeof *r->borrowed);
     r->rows = sm_alloc_zero(p->n_steps + 1, sizeof *r->rows);
@@ -114,6 +109,21 @@ out:
     else
         *out = r;
     return err;
+}
+
+int nn_run_state_new(const nn_plan *p, nn_run_state **out)
+{
+    return state_new(p, NULL, NULL, out);
+}
+
+int nn_run_state_new_beside(const nn_plan *p, nn_run_state *host, nn_run_state **out)
+{
+    return state_new(p, host, NULL, out);
+}
+
+int nn_run_state_new_on(const nn_plan *p, sm_pool *pool, nn_run_state **out)
+{
+    return state_new(p, NULL, pool, out);
 }
 
 void nn_run_state_free(nn_run_state *r)
