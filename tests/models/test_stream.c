@@ -360,6 +360,51 @@ static void threads_share_a_model(void **state)
     close_model(&o);
 }
 
+/* Shares of the lanes, the odd patch with its operators shared out, and answers in the patches' order. Sums may differ in their
+ * order with the size of a batch: 1e-5, as elsewhere in this file's networks. */
+static void threads_inside_a_run_change_nothing(void **state)
+{
+    enum { MOST = 40, PATCH = 256, BANDS = 40, CLASSES = 256 }; /* hops are at most a patch */
+    static const int patches[] = { 1, 2, 3, 5, 8, 13, MOST };
+    float *x = noise("lanes", (MOST + 1) * PATCH * BANDS);
+    sm_model_result r[4] = { 0 };
+    (void)state;
+    for (size_t k = 0; k < SM_LENGTH(patches); k++) {
+        for (int threads = 1; threads <= 4; threads++) {
+            const sm_model *m = sm_model_find("tempocnn-deeptemp_k4");
+            const sm_model_options o = { .threads = threads };
+            const sm_stream_options all = { .curve = true };
+            sm_weights *w = NULL;
+            sm_model_handle *h = NULL;
+            sm_model_worker *worker = NULL;
+            sm_stream *s = NULL;
+            test_ok(sm_weights_generated(5, NULL, &w));
+            test_ok(sm_model_open(m, w, &o, &h));
+            test_ok(sm_model_worker_new(h, &worker));
+            assert_true((sm_model_worker_pool(worker) != NULL) == (threads > 1));
+            test_ok(sm_stream_new(h, &all, &s));
+            const sm_needs *need = sm_model_needs(h);
+            test_ok(sm_stream_push(s, x, (size_t)(need->patch + (patches[k] - 1) * need->hop)));
+            test_ok(sm_stream_end(s));
+            test_ok(sm_streams_run(worker, &s, 1, true));
+            test_ok(sm_stream_finish(s, &r[threads - 1]));
+            assert_true(r[threads - 1].patches >= (size_t)patches[k]);
+            assert_int_equal(r[threads - 1].patches, r[0].patches);
+            for (size_t i = 0; i < CLASSES; i++)
+                assert_true(fabs((double)r[threads - 1].distribution[i] - (double)r[0].distribution[i]) < 1e-5);
+            for (size_t i = 0; i < r[0].patches; i++)
+                assert_int_equal(r[threads - 1].local_bpm[i], r[0].local_bpm[i]);
+            sm_stream_free(s);
+            sm_model_worker_free(worker);
+            sm_model_close(h);
+            sm_weights_close(w);
+        }
+        for (int t = 0; t < 4; t++)
+            sm_model_result_free(&r[t]);
+    }
+    free(x);
+}
+
 static int open_and_run(void *user)
 {
     const sm_model *m = sm_model_find("tempocnn-deeptemp_k4");
@@ -400,6 +445,7 @@ int main(void)
         cmocka_unit_test(crepe_frames_follow_its_options),
         cmocka_unit_test(a_head_hears_every_embedding),
         cmocka_unit_test(threads_share_a_model),
+        cmocka_unit_test(threads_inside_a_run_change_nothing),
         cmocka_unit_test(answers_are_written_as_users_know_them),
         cmocka_unit_test(every_allocation_may_fail),
     };
