@@ -439,12 +439,14 @@ static int start(nn_compiler *c, const nn_graph *g, const nn_compile_options *o)
             return err;
         p->own_pack = true;
     }
-    p->macs = count_macs(g);
     if ((err = nn_graph_clone(g, &p->graph)) < 0)
         return err;
     c->graph = p->graph;
     if (!c->options.taps)
         nn_graph_drop_taps(c->graph);
+    if ((err = nn_graph_tidy(c->graph)) < 0) /* what only taps needed does not count */
+        return err;
+    p->macs = count_macs(c->graph);
     return 0;
 }
 

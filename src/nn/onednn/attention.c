@@ -5,11 +5,13 @@
 
 enum { FEW_QUERIES = 8 /* fewer are done one by one */, KEYS_PER_ITEM = 512 };
 
-const nn_attention_kernel *nn_attention_best(void)
+const nn_attention_kernel *nn_attention_best(bool bf16)
 {
     sm_cpu_info cpu;
 
     sm_cpu_detect(&cpu);
+    if (cpu.avx512 && cpu.avx512_bf16 && bf16)
+        return &nn_attention_avx512_bf16;
     if (cpu.avx512)
         return &nn_attention_avx512;
     return cpu.avx2 && cpu.fma ? &nn_attention_avx2 : &nn_attention_base;
@@ -132,11 +134,11 @@ static nn_attrs as_view(const nn_graph *g, const nn_node *n)
     return a;
 }
 
-static void plan(const nn_attrs *a, attention_state *s)
+static void plan(const nn_attrs *a, bool bf16, attention_state *s)
 {
     nn_attention_head *h = &s->head;
 
-    s->kernel = nn_attention_best();
+    s->kernel = nn_attention_best(bf16);
     s->batch = a->attention_view.batch;
     s->heads = a->attention_view.heads;
     s->kv_heads = a->attention_view.kv_heads;
@@ -174,7 +176,7 @@ int nn_dnnl_attention_step(nn_compiler *c, nn_id node, nn_step *out)
         return SM_ENOMEM;
     if (n.n_posts)
         return 1;
-    plan(&a, s);
+    plan(&a, nn_dnnl_uses_bf16(c), s);
     s->mask = s->length = -1;
     for (int i = 0; i < n.n_own; i++) {
         if (n.inputs[i] == NN_NONE)

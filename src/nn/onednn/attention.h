@@ -36,7 +36,9 @@ typedef struct {
     void (*row)(const nn_attention_head *h, int64_t query, float *work);
 } nn_attention_kernel;
 
-extern const nn_attention_kernel nn_attention_base, nn_attention_avx2, nn_attention_avx512;
-const nn_attention_kernel *nn_attention_best(void); /* on this CPU */
+extern const nn_attention_kernel nn_attention_base, nn_attention_avx2, nn_attention_avx512, nn_attention_avx512_bf16;
+/* On this CPU. bf16: queries, keys, weights and values are rounded to it before they are multiplied (sums and softmax stay in f32) where
+ * the CPU does that natively; elsewhere nothing is rounded. */
+const nn_attention_kernel *nn_attention_best(bool bf16);
 
 #endif

@@ -1,6 +1,8 @@
 /* The kernels of attention.h, in terms of simd_*.h, vmath_body.h and tile_body.h. Included once by each instruction set. */
 #include "nn/onednn/attention.h"
 
+#include <string.h>
+
 enum { PANEL = 2 * LANES, KEYS = 256 }; /* keys side by side in a packed panel; keys of a block of scores */
 _Static_assert(KEYS % PANEL == 0 && 64 % PANEL == 0, "whole panels");
 
@@ -8,6 +10,32 @@ static int64_t padded(int64_t n, int64_t to)
 {
     return (n + to - 1) / to * to;
 }
+
+static int64_t cells(int64_t numbers)
+{
+    return (numbers + CELL_NUMBERS - 1) / CELL_NUMBERS;
+}
+
+#ifdef SIMD_BF16
+/* Rounded to the nearest, ties to even. */
+V_INLINE uint32_t bf16(float x)
+{
+    uint32_t u;
+    memcpy(&u, &x, sizeof u);
+    return x != x ? 0x7fc0 : (u + 0x7fff + (u >> 16 & 1)) >> 16;
+}
+
+V_INLINE tile_cell cell_of(float a, float b)
+{
+    return bf16(a) | bf16(b) << 16;
+}
+#else
+V_INLINE tile_cell cell_of(float a, float b)
+{
+    (void)b;
+    return a;
+}
+#endif
 
 /* ---- packing ---- */
 
@@ -21,51 +49,65 @@ static void value_panels(int64_t dv, int *panels, int *columns)
 
 static size_t packed_keys(int64_t tk, int64_t d)
 {
-    return (size_t)(padded(tk, PANEL) * d);
+    return (size_t)(padded(tk, PANEL) * cells(d));
 }
 
 static size_t packed_values(int64_t tk, int64_t dv)
 {
     int panels, columns;
     value_panels(dv, &panels, &columns);
-    return (size_t)(tk * panels * columns * LANES);
+    return (size_t)(cells(tk) * panels * columns * LANES);
 }
 
-/* [panel][d][PANEL], zeros behind the last key */
-static void pack_panel(const nn_attention_head *h, int64_t first, float *to)
+/* [panel][cells of d][PANEL], zeros behind the last key */
+static void pack_panel(const nn_attention_head *h, int64_t first, tile_cell *to)
 {
     const int count = (int)SM_MIN(h->visible - first, PANEL);
     const float *from = h->k + first * h->k_row;
 
-    for (int64_t e = 0; e < h->d; e++, to += PANEL) {
+    for (int64_t e = 0; e < h->d; e += CELL_NUMBERS, to += PANEL) {
+        const bool pair = e + 1 < h->d;
         for (int j = 0; j < count; j++)
-            to[j] = from[j * h->k_row + e];
+            to[j] = cell_of(from[j * h->k_row + e], pair ? from[j * h->k_row + e + 1] : 0);
         for (int j = count; j < PANEL; j++)
             to[j] = 0;
     }
 }
 
-/* [panel][tk][columns * LANES], zeros behind dv */
-static void pack_values(const nn_attention_head *h, int64_t first, int64_t last, float *values)
+/* A vector of numbers at..at+LANES-1 of one value, or of two as pairs; zeros where there are none. */
+V_INLINE void pack_value(const nn_attention_head *h, int64_t key, int64_t at, tile_cell *to)
+{
+    const int count = (int)SM_CLAMP(h->dv - at, 0, LANES);
+    const float *v = h->v + key * h->v_row + (count ? at : 0);
+#ifdef SIMD_BF16
+    const int more = key + 1 < h->visible ? count : 0;
+    const __m512i a = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(v_load_part(v, count)));
+    const __m512i b = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(v_load_part(more ? v + h->v_row : v, more)));
+    _mm512_storeu_si512(to, _mm512_or_si512(a, _mm512_slli_epi32(b, 16)));
+#else
+    v_store(to, v_load_part(v, count));
+#endif
+}
+
+/* [panel][cells of tk][columns * LANES], zeros behind dv */
+static void pack_values(const nn_attention_head *h, int64_t first, int64_t last, tile_cell *values)
 {
     int panels, columns;
 
     value_panels(h->dv, &panels, &columns);
     for (int p = 0; p < panels; p++)
-        for (int64_t j = first; j < last; j++)
-            for (int c = 0; c < columns; c++) {
-                const int64_t at = (p * columns + c) * LANES, count = SM_CLAMP(h->dv - at, 0, LANES);
-                v_store(values + ((p * h->tk + j) * columns + c) * LANES,
-                        v_load_part(h->v + j * h->v_row + (count ? at : 0), (int)count));
-            }
+        for (int64_t j = first; j < last; j += CELL_NUMBERS)
+            for (int c = 0; c < columns; c++)
+                pack_value(h, j, (p * columns + c) * LANES,
+                           values + ((p * cells(h->tk) + j / CELL_NUMBERS) * columns + c) * LANES);
 }
 
 static void pack(const nn_attention_head *h, int64_t first, int64_t last, float *keys, float *values)
 {
     last = SM_MIN(last, h->visible);
     for (int64_t j = first; j < last; j += PANEL)
-        pack_panel(h, j, keys + j * h->d);
-    pack_values(h, first, last, values);
+        pack_panel(h, j, (tile_cell *)(void *)keys + j * cells(h->d));
+    pack_values(h, first, last, (tile_cell *)(void *)values);
 }
 
 /* ---- softmax ---- */
@@ -154,46 +196,71 @@ static size_t block_work(int64_t d, int64_t dv)
 {
     int panels, columns;
     value_panels(dv, &panels, &columns);
-    return (size_t)(NN_ATTENTION_BLOCK * (d + panels * columns * LANES + 2) + TILE_GROUP * KEYS + 64);
+    return (size_t)(NN_ATTENTION_BLOCK * (cells(d) + panels * columns * LANES + 2) + 2 * TILE_GROUP * KEYS + 64);
 }
 
 typedef struct {
-    float *q, *out, *score;
+    float *out, *score; /* [queries][width], [TILE_GROUP][KEYS] */
+    tile_cell *q, *weight;
     running *row;
     int panels, columns;
-    int64_t width; /* of a row of out */
+    int64_t width;
 } block_memory;
 
-/* Keys first..first+n-1 for the queries of a group. */
-static void group_and_keys(const nn_attention_head *h, const float *keys, const float *values, int64_t query, int count,
-                           int64_t first, int64_t n, const block_memory *w, int64_t at)
+/* Scores, which softmax has made weights, as products read them. */
+V_INLINE const tile_cell *weights_of(const block_memory *w, int64_t n)
 {
-    const int vectors = w->columns * LANES;
-
-    for (int64_t j = 0; j < n; j += PANEL)
-        tile_group(2, h->d, w->q + at * h->d, h->d, keys + (first + j) * h->d, w->score + j, KEYS, false);
-    for (int i = 0; i < count; i++)
-        soften(h, query + i, first, n, w->score + i * KEYS, w->row + at + i, w->out + (at + i) * w->width, w->width);
-    for (int p = 0; p < w->panels; p++)
-        tile_group(w->columns, n, w->score, KEYS, values + (p * h->tk + first) * vectors,
-                   w->out + at * w->width + p * vectors, w->width, true);
+#ifdef SIMD_BF16
+    for (int i = 0; i < TILE_GROUP; i++)
+        for (int64_t j = 0; j < n; j += LANES)
+            _mm256_storeu_si256((__m256i *)(void *)(w->weight + (i * KEYS + j) / CELL_NUMBERS),
+                                (__m256i)_mm512_cvtneps_pbh(v_load(w->score + i * KEYS + j)));
+    return w->weight;
+#else
+    (void)n;
+    return w->score;
+#endif
 }
 
-static void block(const nn_attention_head *h, const float *keys, const float *values, int64_t first, int64_t count,
-                  float *work)
+/* Keys first..first+n-1 for the queries of a group. */
+static void group_and_keys(const nn_attention_head *h, const tile_cell *keys, const tile_cell *values, int64_t query,
+                           int count, int64_t first, int64_t n, const block_memory *w, int64_t at)
 {
-    const int64_t rows = padded(count, TILE_GROUP), last = seen_by(h, first + count - 1);
+    const int64_t vectors = w->columns * LANES, deep = cells(h->d);
+
+    for (int64_t j = 0; j < n; j += PANEL)
+        tile_group(2, deep, w->q + at * deep, deep, keys + (first + j) * deep, w->score + j, KEYS, false);
+    for (int i = 0; i < count; i++)
+        soften(h, query + i, first, n, w->score + i * KEYS, w->row + at + i, w->out + (at + i) * w->width, w->width);
+    const tile_cell *weight = weights_of(w, n);
+    for (int p = 0; p < w->panels; p++)
+        tile_group(w->columns, cells(n), weight, KEYS / CELL_NUMBERS,
+                   values + (p * cells(h->tk) + first / CELL_NUMBERS) * vectors, w->out + at * w->width + p * vectors,
+                   w->width, true);
+}
+
+static void block(const nn_attention_head *h, const float *packed_k, const float *packed_v, int64_t first,
+                  int64_t count, float *work)
+{
+    const int64_t rows = padded(count, TILE_GROUP), last = seen_by(h, first + count - 1), deep = cells(h->d);
+    const tile_cell *keys = (const tile_cell *)(const void *)packed_k,
+                    *values = (const tile_cell *)(const void *)packed_v;
     const float scale = h->scale * LOG2_E;
     block_memory w = { .score = work };
 
     value_panels(h->dv, &w.panels, &w.columns);
     w.width = w.panels * w.columns * LANES;
     w.out = w.score + TILE_GROUP * KEYS;
-    w.q = w.out + NN_ATTENTION_BLOCK * w.width;
-    w.row = (running *)(void *)(w.q + NN_ATTENTION_BLOCK * h->d);
+    w.q = (tile_cell *)(void *)(w.out + NN_ATTENTION_BLOCK * w.width);
+    w.weight = w.q + NN_ATTENTION_BLOCK * deep;
+    w.row = (running *)(void *)(w.weight + TILE_GROUP * KEYS);
     for (int64_t i = 0; i < rows; i++) {
-        for (int64_t e = 0; e < h->d; e++)
-            w.q[i * h->d + e] = i < count ? h->q[(first + i) * h->q_row + e] * scale : 0;
+        const float *q = h->q + (first + i) * h->q_row;
+        for (int64_t e = 0; e < deep; e++) {
+            const int64_t at = e * CELL_NUMBERS, next = at + 1;
+            w.q[i * deep + e] =
+                i < count ? cell_of(q[at] * scale, CELL_NUMBERS == 2 && next < h->d ? q[next] * scale : 0) : 0;
+        }
         for (int64_t e = 0; e < w.width; e += LANES)
             v_store(w.out + i * w.width + e, v_zero());
         w.row[i] = (running){ -INFINITY, 0 };

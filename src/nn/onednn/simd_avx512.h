@@ -1,8 +1,12 @@
-/* Vectors of 16 floats (AVX-512F). See simd_base.h for what each operation promises. simd_end.h closes what this opens. */
+/* Vectors of 16 floats (AVX-512F; with SIMD_BF16 defined, also products of bf16). See simd_base.h for what each operation promises. simd_end.h closes what this opens. */
 #include <immintrin.h>
 
-#ifdef __clang__
+#if defined(__clang__) && defined(SIMD_BF16)
+#pragma clang attribute push(__attribute__((target("avx512bf16,avx512f,fma,avx2"))), apply_to = function)
+#elif defined(__clang__)
 #pragma clang attribute push(__attribute__((target("avx512f,fma,avx2"))), apply_to = function)
+#elif defined(SIMD_BF16)
+#pragma GCC target("avx512bf16,avx512f,fma,avx2,prefer-vector-width=512")
 #else
 #pragma GCC target("avx512f,fma,avx2,prefer-vector-width=512")
 #endif
@@ -10,9 +14,14 @@
 typedef __m512 vec;
 typedef __mmask16 vmask;
 enum { LANES = 16 };
-#define SIMD(NAME)        NAME##_avx512
-#define LANES_BITS        512
-#define SIMD_TEXT         "avx512"
+#define LANES_BITS 512
+#ifdef SIMD_BF16
+#define SIMD(NAME) NAME##_avx512_bf16
+#define SIMD_TEXT  "avx512 bf16"
+#else
+#define SIMD(NAME) NAME##_avx512
+#define SIMD_TEXT  "avx512"
+#endif
 #define v_set1(x)         _mm512_set1_ps(x)
 #define v_load(p)         _mm512_loadu_ps(p)
 #define v_store(p, v)     _mm512_storeu_ps(p, v)
