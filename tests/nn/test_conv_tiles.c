@@ -1,6 +1,8 @@
 /* Convolutions as products in tiles: plain, gated, transposed, Winograd's; with posts, at edges, on several threads. */
 #include "support/nn_support.h"
 
+#include "nn/onednn/onednn.h"
+
 #include <string.h>
 
 typedef enum { PLAIN, GATED, TRANSPOSED } kind;
@@ -149,11 +151,64 @@ static void threads_change_no_bit(void **state)
     }
 }
 
+/* The gated node's own reference kernel, as `ref` would run it. */
+static void a_gated_convolution_has_a_reference_too(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < SM_LENGTH(cases); i++) {
+        test_nn_weights *w = test_nn_weights_new();
+        test_nn_ports expected, got;
+        nn_graph *g = layer(test_nn_source(w), i), *fused = NULL;
+        if (cases[i].kind == GATED) {
+            test_nn_run(g, &(nn_compile_options){ .backend = "ref", .plain = true }, NULL, 1, &expected);
+            test_ok(nn_graph_clone(g, &fused));
+            for (nn_id id = 0, n = nn_graph_size(fused); id < n; id++)
+                test_ok(nn_dnnl_fuse_gate(fused, id));
+            test_ok(nn_graph_tidy(fused));
+            test_nn_run(fused, &(nn_compile_options){ .backend = "ref", .plain = true }, NULL, 1, &got);
+            const double e = test_nn_error(&got, &expected);
+            if (!(e < 1e-7)) /* the same sums */
+                fail_msg("case %zu: error %.3g", i, e);
+            test_nn_ports_free(&expected);
+            test_nn_ports_free(&got);
+            nn_graph_free(fused);
+        }
+        nn_graph_free(g);
+        test_nn_weights_free(w);
+    }
+}
+
+static int compile_and_open(void *user)
+{
+    nn_plan *p = NULL;
+    nn_run_state *s = NULL;
+    int err = nn_compile(user, &(nn_compile_options){ .precision = NN_PRECISION_F32, .threads = 2 }, &p);
+    if (err == 0)
+        err = nn_run_state_new(p, &s);
+    nn_run_state_free(s);
+    nn_plan_free(p);
+    return err;
+}
+
+static void compiling_survives_any_failed_allocation(void **state)
+{
+    test_nn_weights *w = test_nn_weights_new();
+    (void)state;
+    for (size_t i = 5; i < SM_LENGTH(cases); i += 5) {
+        nn_graph *g = layer(test_nn_source(w), i);
+        test_every_allocation_may_fail(compile_and_open, g);
+        nn_graph_free(g);
+    }
+    test_nn_weights_free(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(convolutions_of_every_kind_match_the_reference),
         cmocka_unit_test(threads_change_no_bit),
+        cmocka_unit_test(a_gated_convolution_has_a_reference_too),
+        cmocka_unit_test(compiling_survives_any_failed_allocation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -15,23 +15,27 @@ static const struct {
     { 1, 40, 16, 2, 20, 3, 0 },  { 1, 0, 20, 20, 1, 1, 0 },  { 1, 0, 24, 3, 193, 2, 30 },
 };
 
-static nn_id branch(nn_graph *g, const nn_source *w, nn_id x, int hidden, int d, float eps)
+/* tapped: a tap inside stops the fusion, so that its parts run by themselves. */
+static nn_id branch(nn_graph *g, const nn_source *w, nn_id x, int hidden, int d, bool tapped)
 {
     const int c = (int)nn_shape_of(g, x).dim[1], dilation = 1 << d;
     const nn_conv_attrs a = { .dilation = { dilation }, .pad_before = { dilation }, .pad_after = { dilation } };
     nn_id y = nn_conv(g, x, nn_weight(g, w, nn_name(g, "w1 %d", d), NN_SHAPE(hidden, c, 3)),
                       nn_weight(g, w, nn_name(g, "b1 %d", d), NN_SHAPE(hidden)), &a);
     y = nn_group_norm(g, y, nn_weight(g, w, nn_name(g, "gamma1 %d", d), NN_SHAPE(hidden)),
-                      nn_weight(g, w, nn_name(g, "beta1 %d", d), NN_SHAPE(hidden)), 1, eps);
+                      nn_weight(g, w, nn_name(g, "beta1 %d", d), NN_SHAPE(hidden)), 1, 1e-5f);
     y = nn_conv(g, nn_unary(g, NN_GELU, y), nn_weight(g, w, nn_name(g, "w2 %d", d), NN_SHAPE(2 * c, hidden, 1)),
                 nn_weight(g, w, nn_name(g, "b2 %d", d), NN_SHAPE(2 * c)), NULL);
     y = nn_group_norm(g, y, nn_weight(g, w, nn_name(g, "gamma2 %d", d), NN_SHAPE(2 * c)),
-                      nn_weight(g, w, nn_name(g, "beta2 %d", d), NN_SHAPE(2 * c)), 1, eps);
-    y = nn_binary(g, NN_MUL, nn_glu(g, y, 1), nn_weight(g, w, nn_name(g, "scale %d", d), NN_SHAPE(c, 1)));
+                      nn_weight(g, w, nn_name(g, "beta2 %d", d), NN_SHAPE(2 * c)), 1, 1e-5f);
+    y = nn_binary(g, NN_MUL, nn_glu(g, tapped ? nn_tap(g, nn_name(g, "inside %d", d), y) : y, 1),
+                  nn_weight(g, w, nn_name(g, "scale %d", d), NN_SHAPE(c, 1)));
     return d % 2 ? nn_binary(g, NN_ADD, y, x) : nn_binary(g, NN_ADD, x, y);
 }
 
-static nn_graph *build(const nn_source *w, size_t i, bool tapped)
+typedef enum { UNTAPPED, BETWEEN, INSIDE } taps;
+
+static nn_graph *build(const nn_source *w, size_t i, taps tapped)
 {
     static const int rows_first[4] = { 0, 2, 1, 3 };
     nn_graph *g = nn_graph_new();
@@ -43,8 +47,8 @@ static nn_graph *build(const nn_source *w, size_t i, bool tapped)
     if (rows)
         x = nn_reshape(g, nn_permute(g, x, rows_first), NN_SHAPE(n * rows, c, steps));
     for (int d = 0; d < cases[i].branches; d++) {
-        x = branch(g, w, x, cases[i].hidden, d, 1e-5f);
-        if (tapped && d == 0)
+        x = branch(g, w, x, cases[i].hidden, d, tapped == INSIDE);
+        if (tapped == BETWEEN && d == 0)
             nn_tap(g, "first", x);
     }
     if (rows)
@@ -54,9 +58,9 @@ static nn_graph *build(const nn_source *w, size_t i, bool tapped)
 }
 
 /* Steps of this operator. */
-static int steps_of(const nn_graph *g, const char *op, bool taps)
+static int steps_of(const nn_graph *g, const char *op, bool with_taps)
 {
-    const nn_compile_options o = { .precision = NN_PRECISION_F32, .taps = taps };
+    const nn_compile_options o = { .precision = NN_PRECISION_F32, .taps = with_taps };
     nn_plan *p = NULL;
     nn_run_state *s = NULL;
     const nn_profile_row *rows;
@@ -83,7 +87,7 @@ static void all_branches_are_one_node_with_the_same_values(void **state)
     for (size_t i = 0; i < SM_LENGTH(cases); i++) {
         char what[40];
         test_nn_weights *w = test_nn_weights_new();
-        nn_graph *g = build(test_nn_source(w), i, false);
+        nn_graph *g = build(test_nn_source(w), i, UNTAPPED);
         snprintf(what, sizeof what, "case %zu", i);
         test_nn_same(g, "onednn", NULL, i, 2e-6, what); /* 4e-7 measured */
         if (steps_of(g, "dconv", false) != 1 || steps_of(g, "group_norm", false) || steps_of(g, "permute", false))
@@ -96,11 +100,38 @@ static void all_branches_are_one_node_with_the_same_values(void **state)
 static void a_tap_between_branches_keeps_its_value(void **state)
 {
     test_nn_weights *w = test_nn_weights_new();
-    nn_graph *g = build(test_nn_source(w), 0, true);
+    nn_graph *g = build(test_nn_source(w), 0, BETWEEN);
     (void)state;
     assert_int_equal(steps_of(g, "dconv", true), 2);
     nn_graph_free(g);
     test_nn_weights_free(w);
+}
+
+/* Group norm and GLU behind a convolution, in its layout: the steps that other networks use. */
+static void parts_that_are_tapped_match_the_reference_on_any_number_of_threads(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < SM_LENGTH(cases); i++) {
+        test_nn_weights *w = test_nn_weights_new();
+        nn_graph *g = build(test_nn_source(w), i, INSIDE);
+        test_nn_ports expected, one, more;
+        test_nn_run(g, &(nn_compile_options){ .backend = "ref", .plain = true }, NULL, i, &expected);
+        test_nn_run(g, &(nn_compile_options){ .precision = NN_PRECISION_F32, .taps = true }, NULL, i, &one);
+        test_nn_run(g, &(nn_compile_options){ .precision = NN_PRECISION_F32, .taps = true, .threads = 3 }, NULL, i,
+                    &more);
+        const double e = test_nn_error(&one, &expected);
+        if (!(e < 2e-6)) /* 4e-7 measured */
+            fail_msg("case %zu: error %.3g", i, e);
+        if (memcmp(one.out[0], more.out[0], one.length[0] * sizeof(float)) != 0)
+            fail_msg("case %zu differs on 3 threads", i);
+        if (steps_of(g, "dconv", true) || !steps_of(g, "group_norm", true) || !steps_of(g, "glu", true))
+            fail_msg("case %zu is fused over its tap", i);
+        test_nn_ports_free(&expected);
+        test_nn_ports_free(&one);
+        test_nn_ports_free(&more);
+        nn_graph_free(g);
+        test_nn_weights_free(w);
+    }
 }
 
 static void threads_change_no_bit(void **state)
@@ -108,7 +139,7 @@ static void threads_change_no_bit(void **state)
     (void)state;
     for (size_t i = 0; i < SM_LENGTH(cases); i++) {
         test_nn_weights *w = test_nn_weights_new();
-        nn_graph *g = build(test_nn_source(w), i, false);
+        nn_graph *g = build(test_nn_source(w), i, UNTAPPED);
         test_nn_ports one, more;
         test_nn_run(g, &(nn_compile_options){ .precision = NN_PRECISION_F32 }, NULL, i, &one);
         for (int threads = 2; threads <= 5; threads += 3) {
@@ -129,7 +160,7 @@ static void the_fused_node_has_a_reference_too(void **state)
     test_nn_weights *w = test_nn_weights_new();
     test_nn_ports expected, got;
     (void)state;
-    nn_graph *g = build(test_nn_source(w), 3, false), *fused = NULL; /* 8 channels */
+    nn_graph *g = build(test_nn_source(w), 3, UNTAPPED), *fused = NULL; /* 8 channels */
     test_nn_run(g, &(nn_compile_options){ .backend = "ref", .plain = true }, NULL, 1, &expected);
     test_ok(nn_graph_clone(g, &fused));
     for (nn_id id = 0, n = nn_graph_size(fused); id < n; id++) { /* what the pass `recognise` does */
@@ -154,13 +185,37 @@ static void the_fused_node_has_a_reference_too(void **state)
     test_nn_weights_free(w);
 }
 
+static int compile_and_open(void *user)
+{
+    nn_plan *p = NULL;
+    nn_run_state *s = NULL;
+    int err = nn_compile(user, &(nn_compile_options){ .precision = NN_PRECISION_F32, .threads = 2 }, &p);
+    if (err == 0)
+        err = nn_run_state_new(p, &s);
+    nn_run_state_free(s);
+    nn_plan_free(p);
+    return err;
+}
+
+static void compiling_survives_any_failed_allocation(void **state)
+{
+    test_nn_weights *w = test_nn_weights_new();
+    (void)state;
+    nn_graph *g = build(test_nn_source(w), 3, UNTAPPED);
+    test_every_allocation_may_fail(compile_and_open, g);
+    nn_graph_free(g);
+    test_nn_weights_free(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_branches_are_one_node_with_the_same_values),
         cmocka_unit_test(a_tap_between_branches_keeps_its_value),
+        cmocka_unit_test(parts_that_are_tapped_match_the_reference_on_any_number_of_threads),
         cmocka_unit_test(threads_change_no_bit),
         cmocka_unit_test(the_fused_node_has_a_reference_too),
+        cmocka_unit_test(compiling_survives_any_failed_allocation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
