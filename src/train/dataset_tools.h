@@ -51,6 +51,35 @@ typedef struct {
 } sm_dataset_preset;
 int sm_dataset_debian_presets(const char *list, const char *prefix, sm_arena *a, sm_dataset_preset **out, size_t *n);
 
+/* ---- making (synth_set.c) ----
+ * Writes sounds as 16-bit FLAC below `folder` (CLASS/NAME_SEED.flac) and takes them in, labels and exact parameters with them (as
+ * `extra`: recipe, seed, pitch_hz, attack_s, decay_s, brightness_hz). What is there already is not made again. */
+typedef struct {
+    sm_dataset_work work;
+    const char *folder;
+    const char *labels; /* "kick,snare": only these; NULL: all that have a recipe */
+    int64_t each;       /* sounds a recipe */
+    uint64_t seed;      /* of the first; the others count on */
+    int rate_hz;        /* 0: 44,100 */
+    const char *split;  /* NULL: "train" */
+} sm_dataset_synth_options;
+/* SM_EUSAGE: a class without a recipe. */
+int sm_dataset_synth(sm_dataset *d, const sm_dataset_synth_options *o, sm_dataset_result *out);
+
+/* Notes of SoundFonts. `source` is a .sf2 (its General MIDI programs and drums; licence and split as given), or a list as
+ * sm_dataset_debian reads, whose preset rows say class, family, split and licence. */
+typedef struct {
+    sm_dataset_work work;
+    const char *folder;
+    const char *licence, *split; /* of a .sf2; NULL: not known, and left to dataset split */
+    int step;                    /* semitones between notes of a program; 0: 6 */
+    int velocities;              /* 1: 100; 2 (also 0): 60 and 110 */
+    int rate_hz;                 /* 0: 44,100 */
+} sm_dataset_soundfont_options;
+/* SM_EUNSUPPORTED: FluidSynth's library is not installed. Fonts of packages that are not installed count as missing. */
+int sm_dataset_soundfont(sm_dataset *d, const char *source, const sm_dataset_soundfont_options *o, sm_strings *missing,
+                         sm_dataset_result *out);
+
 /* ---- near twins ---- */
 typedef struct {
     sm_dataset_work work;

@@ -1,6 +1,7 @@
 /* Notes of SoundFonts as labelled sounds: FluidSynth renders, General MIDI says what a program is. */
-#include <math.h>
+#include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "ext/fluidsynth.h"
 #include "train/synth.h"
@@ -17,6 +18,8 @@ struct sm_soundfont {
 int sm_soundfont_open(const char *path, int rate_hz, sm_soundfont **out)
 {
     *out = NULL;
+    if (access(path, R_OK) != 0)
+        return sm_fail(errno == ENOENT ? SM_ENOTFOUND : SM_EIO, "%s: %s", path, strerror(errno));
     sm_soundfont *s = sm_alloc_zero(1, sizeof *s);
     int err = s ? sm_fluidsynth_load(&s->f) : SM_ENOMEM;
     if (err < 0)
