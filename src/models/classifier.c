@@ -318,6 +318,7 @@ static const sm_classes instruments = { SM_INSTRUMENTS, sm_instruments, NULL, "d
                .patch = SM_CLASSIFIER_PATCH,                                                                           \
                .hop = SM_CLASSIFIER_PATCH / 2,                                                                         \
                .when_short = SM_SHORT_ZERO,                                                                            \
+               .skip_below = 8, /* some 63 dB below full scale */                                                      \
                .batch = 32 },                                                                                          \
     .bench = { 10, 10 }, .activation = "softmax", .embedding = true, .recognise = recognise, .build = build,           \
     .prepare = prepare, .hear = hear

@@ -54,7 +54,9 @@ typedef struct {
     int pad_before, pad_after; /* rows of zeros around the sound (CREPE's centring: 512, 512) */
     int drop_last;             /* rows at the end that complete no patch (EffNet's frame count is one short) */
     sm_short_rule when_short;
-    int batch; /* most patches in one run; a power of two */
+    float
+        skip_below; /* rows at the beginning whose largest value is smaller are silence before the sound; 0: all count */
+    int batch;      /* most patches in one run; a power of two */
 } sm_needs;
 
 /* Sizes of a build. `text` holds "k=v,k=v" from --config (NULL: official); every key must be one the model names. */

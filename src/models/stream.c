@@ -13,6 +13,7 @@ struct sm_stream {
     size_t at;      /* row in `rows` where the next patch starts */
     size_t pushed;  /* rows of the sound, without padding */
     int hop;
+    bool skipped;      /* silence before the sound */
     bool ended, tiled; /* tiled: the whole sound fits in one patch and has been repeated or extended to fill it */
     sm_stream *head, *next,
         *backbone; /* the first head that it feeds; the next head of the same backbone; whose head it is */
@@ -107,13 +108,32 @@ void stream_forget(sm_stream *s)
     }
 }
 
+/* Rows of silence before the sound, so that its beginning is where a patch begins. */
+static size_t silent_rows(const sm_stream *s, const float *rows, size_t n)
+{
+    const float least = s->handle->needs.skip_below;
+    size_t i = 0;
+    for (; i < n && least > 0 && s->pushed == 0; i++)
+        for (size_t b = 0; b < bands_of(s); b++)
+            if (rows[i * bands_of(s) + b] >= least)
+                return i;
+    return i;
+}
+
 int sm_stream_push(sm_stream *s, const float *rows, size_t n)
 {
+    const size_t silent = silent_rows(s, rows, n);
     size_t floats;
     if (s->ended)
         return sm_fail(SM_EUSAGE, "%s: rows after the end", s->handle->model->name);
     if (sm_mul_overflow(n, bands_of(s), &floats))
         return sm_fail(SM_ENOMEM, "%s: %zu rows", s->handle->model->name, n);
+    s->skipped |= silent > 0;
+    rows += silent * bands_of(s);
+    n -= silent;
+    floats -= silent * bands_of(s);
+    if (n == 0)
+        return 0;
     stream_forget(s);
     s->pushed += n;
     return sm_floats_add(&s->rows, rows, floats);
@@ -156,6 +176,11 @@ int sm_stream_end(sm_stream *s)
     if (s->ended)
         return 0;
     s->ended = true;
+    if (s->pushed == 0 && s->skipped) { /* nothing but silence: that is heard */
+        if ((err = sm_floats_add(&s->rows, NULL, bands_of(s))) < 0)
+            return err;
+        s->pushed = 1;
+    }
     if (!s->pool.options.no_padding)
         err = sm_floats_add(&s->rows, NULL, (size_t)need->pad_after * bands_of(s));
     if (err == 0 && s->pool.patches == 0 && s->pushed > 0 && sm_stream_ready(s) == 0 &&
@@ -230,7 +255,7 @@ static int restart(sm_stream *s)
     memset(p->embedding_sum, 0, p->n_embedding * sizeof *p->embedding_sum);
     p->curve.length = p->embeddings.length = s->rows.length = 0;
     p->patches = s->at = s->pushed = 0;
-    s->ended = s->tiled = false;
+    s->ended = s->tiled = s->skipped = false;
     const int err = s->pooling->open(p);
     if (err < 0 || p->options.no_padding)
         return err;
