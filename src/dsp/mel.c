@@ -140,6 +140,8 @@ static bool spec_valid(const dsp_mel_spec *s)
            (s->framing != DSP_FRAMING_PATCHES || (s->patch_samples >= s->frame && s->patch_hop >= 1));
 }
 
+enum { APART = 1024 }; /* floats, a page: one core's prefetcher must not take lines that another is writing */
+
 /* Room for n threads in place of what there was. */
 static int set_workers(dsp_mel *m, int n)
 {
@@ -151,7 +153,7 @@ static int set_workers(dsp_mel *m, int n)
         mel_worker *w = &list[i];
         w->samples = sm_arena_zero(m->arena, fft, sizeof *w->samples);
         w->re_im = sm_arena_zero(m->arena, fft + 2, sizeof *w->re_im);
-        w->spectrum = sm_arena_zero(m->arena, fft / 2 + 1, sizeof *w->spectrum);
+        w->spectrum = sm_arena_zero(m->arena, fft / 2 + 1 + APART, sizeof *w->spectrum);
         const int err = w->samples && w->re_im && w->spectrum ? dsp_fft_new(m->spec.fft, &w->fft) : SM_ENOMEM;
         if (err < 0) {
             while (i-- > 0)
