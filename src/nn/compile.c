@@ -442,8 +442,7 @@ static int start(nn_compiler *c, const nn_graph *g, const nn_compile_options *o)
     if ((err = nn_graph_clone(g, &p->graph)) < 0)
         return err;
     c->graph = p->graph;
-    if (!c->options.taps)
-        nn_graph_drop_taps(c->graph);
+    nn_graph_keep_taps(c->graph, c->options.taps ? c->options.taps_with ? c->options.taps_with : "" : NULL);
     if ((err = nn_graph_tidy(c->graph)) < 0) /* what only taps needed does not count */
         return err;
     p->macs = count_macs(c->graph);

@@ -226,7 +226,7 @@ int nn_add_post(nn_graph *g, nn_id node, const nn_post *post, const nn_id *opera
 int nn_graph_clone(const nn_graph *g, nn_graph **out);
 /* Removes what nothing needs, and puts inputs before users again, keeping the order otherwise. All ids change. */
 int nn_graph_tidy(nn_graph *g);
-void nn_graph_drop_taps(nn_graph *g);
+void nn_graph_keep_taps(nn_graph *g, const char *part); /* only those whose name contains it; NULL: none */
 
 /* ---- gradients (backward.c) ---- */
 enum { NN_WANTED = -2 };

@@ -178,11 +178,15 @@ out:
     return err;
 }
 
-void nn_graph_drop_taps(nn_graph *g)
+void nn_graph_keep_taps(nn_graph *g, const char *part)
 {
+    size_t n = 0;
     for (size_t i = 0; i < g->n_taps; i++)
-        g->nodes[g->taps[i].id].uses--;
-    g->n_taps = 0;
+        if (part && strstr(g->taps[i].name, part))
+            g->taps[n++] = g->taps[i];
+        else
+            g->nodes[g->taps[i].id].uses--;
+    g->n_taps = n;
 }
 
 /* ---- tidying ---- */

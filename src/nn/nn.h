@@ -233,6 +233,7 @@ typedef struct {
     nn_precision precision; /* BF16 where the CPU has it natively; else SM_EUNSUPPORTED unless `emulate` */
     int threads;            /* inside one network; 0: 1 */
     bool taps;              /* keep tapped tensors: nn_plan_tap_*; they are then exact, but fusions stop at them */
+    const char *taps_with;  /* only those whose name contains this; NULL: all. Each costs its memory */
     bool emulate;
     bool plain;    /* no rewriting: the graph as it was built. With "ref" the judge of everything else */
     nn_pack *pack; /* NULL: the plan has its own */

@@ -28,8 +28,8 @@ static void small_case(size_t i, const char *backend, bool taps)
     golden = test_golden_open(path);
     test_ok(sm_weights_get_f32(golden, "in.mix", NULL, &mix));
     test_ok(sm_weights_generated(0, m->generated, &w));
-    test_chunk_open(&c, m, w, small[i].config, backend, taps, NULL);
-    test_chunk_run(&c, mix.data, taps);
+    test_chunk_open(&c, m, w, small[i].config, backend, taps ? "" : NULL, NULL);
+    test_chunk_run(&c, mix.data);
     const int compared = test_golden_compare(golden, c.got, c.n, NULL, 1e-5, what);
     if (taps && compared < small[i].traces)
         fail_msg("%s: %d tensors compared, %d expected", what, compared, small[i].traces);
@@ -74,10 +74,10 @@ static void expect_package(const char *path, const char *format)
     assert_string_equal(m->name, "htdemucs");
     assert_string_equal(sm_weights_format(w), format);
     test_ok(sm_weights_get_f32(small_golden, "in.mix", NULL, &mix));
-    test_chunk_open(&c, m, w, NULL, NULL, false, NULL); /* no sizes given: all are in the package */
+    test_chunk_open(&c, m, w, NULL, NULL, NULL, NULL); /* no sizes given: all are in the package */
     assert_int_equal(c.net->size.segment, 9001);
     assert_string_equal(c.net->size.sources[3], "vocals");
-    test_chunk_run(&c, mix.data, false);
+    test_chunk_run(&c, mix.data);
     for (int k = 0; k < 4; k++) {
         char name[48];
         snprintf(name, sizeof name, "out.%s", c.net->size.sources[k]);
@@ -196,8 +196,8 @@ static void a_sum_of_sources_is_the_sum_of_their_rows(void **state)
     test_ok(sm_weights_get_f32(golden, "in.mix", NULL, &mix));
     test_ok(sm_weights_get_f32(golden, "out.sources", NULL, &whole));
     test_ok(sm_weights_generated(0, m->generated, &w));
-    test_chunk_open(&c, m, w, small[0].config, NULL, false, &sums);
-    test_chunk_run(&c, mix.data, false);
+    test_chunk_open(&c, m, w, small[0].config, NULL, NULL, &sums);
+    test_chunk_run(&c, mix.data);
     const size_t n = 2 * 9001;
     const float *x = whole.data;
     float *expected = sm_alloc(2 * n, sizeof *expected);

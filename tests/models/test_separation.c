@@ -286,9 +286,239 @@ static void a_bag_weighs_its_networks_source_by_source(void **state)
     sm_weights_close(more);
 }
 
+/* ---- what a stream adds ---- */
+
+/* The song's stems by default settings but no shifts; the caller's: free(). */
+static stems plain_stems(const sm_bag_output *outputs, size_t n, double mean, double deviation, const float *mix)
+{
+    sm_separation_options o = sm_separation_defaults;
+    made_up m;
+    stems s;
+    o.shifts = 0;
+    o.mean = mean;
+    o.deviation = deviation;
+    bag_new(&m, 1, NULL, NULL);
+    test_ok(sm_bag_select(m.bag, outputs, n));
+    stems_new(&s, n ? n : SOURCES, SONG);
+    separate(m.bag, &o, mix, SONG, SONG, 3000, &s);
+    bag_free(&m, 1);
+    return s;
+}
+
+static void the_rest_is_the_sum_of_the_other_stems(void **state)
+{
+    static const sm_bag_output two[2] = { { 1u << 3 }, { 7 } };
+    sm_weights *golden;
+    const float *mix = song(&golden);
+    stems all = plain_stems(NULL, 0, 0.01, 0.5, mix), some = plain_stems(two, 2, 0.01, 0.5, mix);
+    float *rest = calloc(2 * SONG, sizeof *rest);
+    (void)state;
+    for (int k = 0; k < 3; k++)
+        for (int i = 0; i < 2 * SONG; i++)
+            rest[i] += all.stems[k * 2 * SONG + i];
+    assert_true(test_normalised_error(some.stems, all.stems + 3 * 2 * SONG, 2 * SONG) <= bar);
+    assert_true(test_normalised_error(some.stems + 2 * SONG, rest, 2 * SONG) <= bar);
+    free(rest);
+    free(all.stems);
+    free(some.stems);
+    sm_weights_close(golden);
+}
+
+/* y(song) = apply((song - m) / (s + 1e-8)) (s + 1e-8) + m, for each stem. */
+static void a_song_is_normalised_and_its_stems_turned_back(void **state)
+{
+    sm_weights *golden;
+    const float *mix = song(&golden);
+    const double mean = 0.02, deviation = 0.7;
+    float *normal = malloc(2 * SONG * sizeof *normal);
+    (void)state;
+    for (int i = 0; i < 2 * SONG; i++)
+        normal[i] = (mix[i] - (float)mean) / (float)(deviation + 1e-8);
+    stems by_hand = plain_stems(NULL, 0, 0, 0, normal), by_stream = plain_stems(NULL, 0, mean, deviation, mix);
+    for (int i = 0; i < SOURCES * 2 * SONG; i++)
+        by_hand.stems[i] = by_hand.stems[i] * (float)deviation + (float)mean;
+    assert_true(test_normalised_error(by_stream.stems, by_hand.stems, SOURCES * 2 * SONG) <= 1e-6);
+    free(normal);
+    free(by_hand.stems);
+    free(by_stream.stems);
+    sm_weights_close(golden);
+}
+
+static void any_length_comes_back_as_long_as_it_went_in(void **state)
+{
+    static const int64_t lengths[] = { 0, 1, 2, 3749, 3750, 3751, 5000, 7501 };
+    static const int shifts[] = { 0, 1, 3 };
+    sm_weights *golden;
+    const float *mix = song(&golden);
+    made_up m;
+    (void)state;
+    bag_new(&m, 1, NULL, NULL);
+    test_ok(sm_bag_select(m.bag, &(sm_bag_output){ 1 }, 1));
+    for (size_t i = 0; i < SM_LENGTH(lengths); i++)
+        for (size_t k = 0; k < SM_LENGTH(shifts); k++) {
+            sm_separation_options o = sm_separation_defaults;
+            stems s;
+            o.shifts = shifts[k];
+            o.length = lengths[i];
+            stems_new(&s, 1, lengths[i]);
+            separate(m.bag, &o, mix, lengths[i], SONG, 1000, &s);
+            assert_int_equal(s.chunks, sm_separation_chunks(m.bag, &o, lengths[i]));
+            for (int64_t t = 0; t < 2 * lengths[i]; t++)
+                assert_true(isfinite(s.stems[t]));
+            free(s.stems);
+        }
+    bag_free(&m, 1);
+    sm_weights_close(golden);
+}
+
+static void silence_stays_silence(void **state)
+{
+    static const float zeros[2 * SONG];
+    (void)state;
+    stems s = plain_stems(NULL, 0, 0, 0, zeros);
+    for (int i = 0; i < SOURCES * 2 * SONG; i++)
+        assert_true(s.stems[i] == 0);
+    free(s.stems);
+}
+
+static void a_network_that_gives_nothing_wanted_is_not_run(void **state)
+{
+    static const double weights[2 * SOURCES] = { 1, 0, 0, 0, 0, 1, 1, 1 };
+    made_up m;
+    (void)state;
+    bag_new(&m, 2, weights, NULL);
+    test_ok(sm_bag_select(m.bag, &(sm_bag_output){ 1 }, 1));
+    assert_int_equal(sm_bag_running(m.bag), 1);
+    test_fails(sm_bag_select(m.bag, NULL, 0), SM_EUSAGE, "once");
+    bag_free(&m, 2);
+    bag_new(&m, 1, NULL, NULL);
+    test_fails(sm_bag_select(m.bag, &(sm_bag_output){ 1u << 4 }, 1), SM_EUSAGE, "4 sources");
+    test_fails(sm_bag_select(m.bag, &(sm_bag_output){ 0 }, 1), SM_EUSAGE, "no sum");
+    bag_free(&m, 1);
+}
+
+static void it_can_be_stopped_at_any_chunk(void **state)
+{
+    sm_weights *golden;
+    const float *mix = song(&golden);
+    made_up m;
+    (void)state;
+    bag_new(&m, 1, NULL, NULL);
+    test_ok(sm_bag_select(m.bag, NULL, 0));
+    for (int64_t at = 0; at <= 4; at++) {
+        sm_separation_options o = sm_separation_defaults;
+        sm_separation *sep;
+        stems s;
+        o.shifts = 0;
+        stems_new(&s, SOURCES, SONG);
+        s.stop_at = at;
+        test_ok(sm_separation_new(m.bag, &o, take, count, &s, &sep));
+        int err = sm_separation_push(sep, mix, mix + SONG, SONG);
+        if (err == 0)
+            err = sm_separation_end(sep);
+        assert_int_equal(err, SM_ECANCELLED);
+        assert_int_equal(sm_separation_end(sep), SM_EUSAGE);
+        sm_separation_free(sep);
+        free(s.stems);
+    }
+    bag_free(&m, 1);
+    sm_weights_close(golden);
+}
+
+static void options_outside_their_ranges_are_refused(void **state)
+{
+    static const struct {
+        sm_separation_options o;
+        const char *part;
+    } rows[] = {
+        { { .shifts = -1, .overlap = 0.25, .transition_power = 1 }, "shifts" },
+        { { .overlap = 1, .transition_power = 1 }, "overlap" },
+        { { .overlap = NAN, .transition_power = 1 }, "overlap" },
+        { { .overlap = 0.25, .transition_power = 0.5 }, "power" },
+        { { .overlap = 0.25, .transition_power = 1, .segment_s = 8 }, "no longer" },
+        { { .overlap = 0.25, .transition_power = 1, .parallel = -1 }, "side by side" },
+    };
+    made_up m;
+    sm_separation *s;
+    size_t bytes;
+    (void)state;
+    bag_new(&m, 1, NULL, NULL);
+    test_fails(sm_separation_new(m.bag, NULL, take, NULL, NULL, &s), SM_EUSAGE, "not chosen");
+    test_ok(sm_bag_select(m.bag, NULL, 0));
+    for (size_t i = 0; i < SM_LENGTH(rows); i++) {
+        test_fails(sm_separation_new(m.bag, &rows[i].o, take, NULL, NULL, &s), SM_EUSAGE, rows[i].part);
+        test_fails(sm_separation_memory(m.bag, &rows[i].o, &bytes), SM_EUSAGE, rows[i].part);
+    }
+    test_ok(sm_separation_memory(m.bag, NULL, &bytes));
+    assert_true(bytes > 1 << 20 && bytes < 1 << 28);
+    bag_free(&m, 1);
+}
+
+/* Each allocation from opening the bag to the last block. */
+static int whole_song(void *user)
+{
+    const sm_model *model = sm_model_find("htdemucs");
+    const sm_bag_options small = { .config = SMALL, .backend = "ref" };
+    sm_separation_options o = sm_separation_defaults;
+    sm_separation *s = NULL;
+    sm_weights *w = NULL;
+    sm_bag *b = NULL;
+    static const float zeros[64]; /* silence is not computed: only what stands around the network is looked at */
+    (void)user;
+    int err = sm_weights_generated(0, model->generated, &w);
+    if (err == 0)
+        err = sm_bag_open(&(sm_bag_network){ model, w }, 1, NULL, &small, &b);
+    sm_bag_close(b);
+    if (err == 0) {
+        made_up *m = user;
+        err = sm_separation_new(m->bag, &o, NULL, NULL, NULL, &s);
+    }
+    if (err == 0)
+        err = sm_separation_push(s, zeros, zeros, SM_LENGTH(zeros));
+    if (err == 0)
+        err = sm_separation_end(s);
+    sm_separation_free(s);
+    sm_weights_close(w);
+    return err;
+}
+
+static void running_out_of_memory_is_an_error_and_no_leak(void **state)
+{
+    const sm_bag_options ref = { .config = SMALL, .backend = "ref" };
+    made_up m;
+    (void)state;
+    bag_new(&m, 1, NULL, &ref);
+    test_ok(sm_bag_select(m.bag, NULL, 0));
+    test_every_allocation_may_fail(whole_song, &m);
+    bag_free(&m, 1);
+}
+
+static void the_reference_is_mean_and_deviation_of_the_middle(void **state)
+{
+    static const float left[4] = { 1, 2, 3, 4 }, right[4] = { 3, 2, 1, 6 }; /* middle 2 2 2 5 */
+    sm_reference r = { 0 };
+    double mean, deviation;
+    (void)state;
+    sm_reference_finish(&r, &mean, &deviation);
+    assert_true(mean == 0 && deviation == 0);
+    sm_reference_add(&r, left, right, 1);
+    sm_reference_add(&r, left + 1, right + 1, 3);
+    sm_reference_finish(&r, &mean, &deviation);
+    assert_true(fabs(mean - 2.75) < 1e-12 && fabs(deviation - 1.5) < 1e-12);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_rest_is_the_sum_of_the_other_stems),
+        cmocka_unit_test(a_song_is_normalised_and_its_stems_turned_back),
+        cmocka_unit_test(any_length_comes_back_as_long_as_it_went_in),
+        cmocka_unit_test(silence_stays_silence),
+        cmocka_unit_test(a_network_that_gives_nothing_wanted_is_not_run),
+        cmocka_unit_test(it_can_be_stopped_at_any_chunk),
+        cmocka_unit_test(options_outside_their_ranges_are_refused),
+        cmocka_unit_test(running_out_of_memory_is_an_error_and_no_leak),
+        cmocka_unit_test(the_reference_is_mean_and_deviation_of_the_middle),
         cmocka_unit_test(a_song_in_pieces_is_what_the_original_gives),
         cmocka_unit_test(shifts_are_those_of_pythons_random_numbers),
         cmocka_unit_test(other_settings_are_the_originals_too),

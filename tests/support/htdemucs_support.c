@@ -44,10 +44,10 @@ static void keep_surroundings(test_chunk *c)
 }
 
 void test_chunk_open(test_chunk *c, const sm_model *m, sm_weights *w, const char *config, const char *backend,
-                     bool taps, const htdemucs_rows *rows)
+                     const char *taps, const htdemucs_rows *rows)
 {
     const sm_model_config text = { .batch = 1, .text = config };
-    const nn_compile_options o = { .backend = backend, .taps = taps, .threads = 1 };
+    const nn_compile_options o = { .backend = backend, .taps = taps != NULL, .taps_with = taps, .threads = 1 };
     htdemucs_size s;
     htdemucs_rows all;
     *c = (test_chunk){ 0 };
@@ -58,22 +58,25 @@ void test_chunk_open(test_chunk *c, const sm_model *m, sm_weights *w, const char
     test_ok(htdemucs_work_new((const htdemucs_net *const *)&c->net, 1, 1, &c->work));
 }
 
-void test_chunk_run(test_chunk *c, const float *mix, bool taps)
+void test_chunk_run(test_chunk *c, const float *mix)
 {
     test_ok(htdemucs_run(c->work, 0, mix, &c->out));
     nn_run_state *state = htdemucs_work_state(c->work, 0);
-    for (int i = 0; taps && i < nn_plan_taps(c->net->plan); i++) {
+    for (int i = 0; i < nn_plan_taps(c->net->plan); i++) {
         const char *name;
-        nn_tensor t;
-        test_ok(nn_run_tap(c->net->plan, state, i, &name, &t));
-        test_chunk_keep(c, name, t.data, t.shape, 1, 0);
+        assert_int_equal(0, sm_grow(&c->got, &c->capacity, c->n + 1, sizeof *c->got));
+        test_ok(nn_run_tap(c->net->plan, state, i, &name, &c->got[c->n].tensor));
+        snprintf(c->got[c->n++].name, sizeof c->got->name, "%s", name);
     }
+    c->n_taps = c->n;
     keep_surroundings(c);
 }
 
 void test_chunk_close(test_chunk *c)
 {
-    sm_named_free(c->got, c->n);
+    for (size_t i = c->n_taps; i < c->n; i++)
+        sm_free((void *)(uintptr_t)c->got[i].tensor.data);
+    sm_free(c->got);
     htdemucs_work_free(c->work);
     htdemucs_net_free(c->net);
     sm_view_close(c->view);

@@ -12,15 +12,16 @@ typedef struct {
     htdemucs_net *net;
     htdemucs_work *work;
     const float *out;
-    sm_named *got;
-    size_t n, capacity;
+    sm_named *got; /* the traced layers first, in the plan's memory */
+    size_t n, capacity, n_taps;
 } test_chunk;
 
-/* The model's network for weights w (sizes by config, or the weights' own when NULL); rows NULL: each source. */
+/* The model's network for weights w (sizes by config, or the weights' own when NULL); rows NULL: each source. taps: traces layers whose name
+ * contains it ("": all), NULL: none. */
 void test_chunk_open(test_chunk *c, const sm_model *m, sm_weights *w, const char *config, const char *backend,
-                     bool taps, const htdemucs_rows *rows);
-/* mix [2][segment]; fills got: with taps each traced layer, and always inputs, spectra and out.sources. */
-void test_chunk_run(test_chunk *c, const float *mix, bool taps);
+                     const char *taps, const htdemucs_rows *rows);
+/* mix [2][segment]; fills got: traced layers, inputs, spectra and out.sources. Once a chunk. */
+void test_chunk_run(test_chunk *c, const float *mix);
 void test_chunk_close(test_chunk *c);
 /* Adds data * scale + offset to got. */
 void test_chunk_keep(test_chunk *c, const char *name, const float *data, nn_shape shape, double scale, double offset);
