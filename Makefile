@@ -100,6 +100,9 @@ demo: ## install what is missing, build, analyse the sounds in examples/
 	./samplemind analyze --table examples
 	@echo "the whole of one record: ./samplemind analyze --json examples/kick.wav; models: ./samplemind models list"
 
+train: ## train the classifier that ships, from free data (TRAIN_DATA=labels.csv, or it is fetched): models/README.md
+	training/train.sh
+
 bench: all $(BUILD)/bench/nn_layers $(BUILD)/bench/train_step ## time models and front ends; bare networks by step; training
 	./samplemind bench
 	$(BUILD)/bench/nn_layers --steps
@@ -161,6 +164,6 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
 
 FORCE:
-.PHONY: all check run-check memcheck demo bench fuzz lint format install uninstall clean help FORCE
+.PHONY: all check run-check memcheck demo bench train fuzz lint format install uninstall clean help FORCE
 .PRECIOUS: $(BUILD)/%.o
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

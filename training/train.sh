@@ -1,0 +1,27 @@
+#!/bin/bash
+# Trains the classifier that ships, from named, free data only (models/README.md), and puts it to models/samplemind.safetensors.
+#   TRAIN_DATA   a labels.csv (path,class,split,family,source,licence) to learn from; without it training/fetch.sh gets the recordings
+#   WORK         where everything is kept (default: build/train); a run that was stopped goes on
+#   EPOCHS       default 64;  LICENCES: only sounds under these, as dataset and train take them
+set -eu -o pipefail
+cd "$(dirname "$0")/.."
+work=${WORK:-build/train}
+mkdir -p "$work"
+set=$work/samplemind.dataset
+make
+if [ -n "${TRAIN_DATA:-}" ]; then
+    ./samplemind dataset import "$TRAIN_DATA" -D "$set"
+else
+    training/fetch.sh "$work/corpus" || echo "going on without what could not be fetched" >&2
+    ./samplemind dataset import "$work/corpus/corpus.csv" -D "$set" || [ $? -eq 3 ]
+    [ ! -f "$work/corpus/speech.csv" ] || ./samplemind dataset import "$work/corpus/speech.csv" -D "$set"
+    # notes of the fonts, in place of the stored renderings of the same fonts
+    ./samplemind dataset soundfont training/debian.csv -D "$set" -o "$work/notes" || [ $? -eq 3 ]
+fi
+./samplemind dataset debian training/debian.csv -D "$set" || [ $? -eq 3 ]
+./samplemind train --dataset "$set" --arch res-freq -e "${EPOCHS:-64}" --smoothing 0.05 --resume ${LICENCES:+--licences "$LICENCES"} \
+    -o "$work/samplemind.safetensors" --note "sources: training/sources.csv, training/debian.csv"
+cp "$work/samplemind.safetensors" models/samplemind.safetensors
+cp "$work/samplemind.html" models/report.html 2>/dev/null || true
+make
+./samplemind eval models/samplemind.safetensors --table "$set"
