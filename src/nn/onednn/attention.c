@@ -162,7 +162,8 @@ static void plan(const nn_attrs *a, bool bf16, attention_state *s)
         s->keys = (s->kernel->packed_keys(h->tk, h->d) + 15) / 16 * 16;
         s->values = (s->kernel->packed_values(h->tk, h->dv) + 15) / 16 * 16;
     }
-    s->work = ((s->per_item > 1 ? s->kernel->block_work(h->d, h->dv) : (size_t)h->tk + 64) + 15) / 16 * 16;
+    /* workers keep a page between them: prefetchers would fetch the neighbour's lines */
+    s->work = ((s->per_item > 1 ? s->kernel->block_work(h->d, h->dv) : (size_t)h->tk + 64) + 1024 + 15) / 16 * 16;
 }
 
 int nn_dnnl_attention_step(nn_compiler *c, nn_id node, nn_step *out)

@@ -26,6 +26,7 @@ static const struct {
     { &nn_op_reduce, nn_dnnl_reduce_step },
     { &nn_op_reshape, nn_dnnl_reshape_step },
     { &nn_op_permute, nn_dnnl_permute_step },
+    { &nn_op_slice, nn_dnnl_slice_step },
     { &nn_op_concat, nn_dnnl_concat_step },
     { &nn_op_attention, nn_dnnl_attention_step },
     { &nn_op_attention_view, nn_dnnl_attention_step },

@@ -131,6 +131,8 @@ int nn_dnnl_norm_step(nn_compiler *c, nn_id node, nn_step *out);
 int nn_dnnl_reduce_step(nn_compiler *c, nn_id node, nn_step *out);
 int nn_dnnl_reshape_step(nn_compiler *c, nn_id node, nn_step *out);
 int nn_dnnl_permute_step(nn_compiler *c, nn_id node, nn_step *out);
+int nn_dnnl_move_permute_step(nn_compiler *c, nn_id node, nn_step *out); /* of the former, where numbers move */
+int nn_dnnl_slice_step(nn_compiler *c, nn_id node, nn_step *out);
 int nn_dnnl_concat_step(nn_compiler *c, nn_id node, nn_step *out);
 
 /* Training: convolutions whose weights change from run to run, and their gradients (conv_train.c). */

@@ -31,25 +31,15 @@ static int make_view(nn_compiler *c, nn_id node, bool last, nn_step *out)
     return 0;
 }
 
-/* Axes longer than 1 behind the channels. */
-static int positions(const nn_shape *s, int64_t dims[NN_MAX_RANK])
-{
-    int n = 0;
-    for (int i = 2; i < s->rank; i++)
-        if (s->dim[i] != 1)
-            dims[n++] = s->dim[i];
-    return n;
-}
-
+/* Positions lie in front of the channels: how they are cut into axes does not matter. */
 int nn_dnnl_reshape_step(nn_compiler *c, nn_id node, nn_step *out)
 {
     const nn_graph *g = nn_compiler_graph(c);
     const nn_node n = *nn_at(g, node);
     const nn_shape x = nn_in(g, &n, 0)->shape;
-    int64_t a[NN_MAX_RANK] = { 0 }, b[NN_MAX_RANK] = { 0 };
 
-    if (n.n_posts || !nn_dnnl_is_last(c, n.inputs[0]) || n.shape.rank < 3 || n.shape.dim[0] != x.dim[0] ||
-        n.shape.dim[1] != x.dim[1] || positions(&x, a) != positions(&n.shape, b) || memcmp(a, b, sizeof a) != 0)
+    if (n.n_posts || !nn_dnnl_is_last(c, n.inputs[0]) || n.shape.rank < 3 || n.shape.rank > 5 ||
+        n.shape.dim[0] != x.dim[0] || n.shape.dim[1] != x.dim[1])
         return 1;
     return make_view(c, node, true, out);
 }
@@ -76,13 +66,13 @@ int nn_dnnl_permute_step(nn_compiler *c, nn_id node, nn_step *out)
     const nn_shape memory = nn_dnnl_memory_shape(&x, true);
     int plain[NN_MAX_RANK], last[NN_MAX_RANK];
 
-    if (n.n_posts || !nn_dnnl_is_last(c, n.inputs[0]))
-        return 1;
+    if (!nn_dnnl_is_last(c, n.inputs[0]) || n.n_posts)
+        return nn_dnnl_move_permute_step(c, node, out);
     for (int i = 0; i < x.rank; i++) {
         plain[i] = nn_dnnl_memory_axis(n.attrs.permute.order[i], x.rank, true);
         last[nn_dnnl_memory_axis(i, x.rank, true)] = plain[i];
     }
     if (is_identity(&memory, plain, x.rank))
         return make_view(c, node, false, out);
-    return is_identity(&memory, last, x.rank) ? make_view(c, node, true, out) : 1;
+    return is_identity(&memory, last, x.rank) ? make_view(c, node, true, out) : nn_dnnl_move_permute_step(c, node, out);
 }
