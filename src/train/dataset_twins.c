@@ -425,7 +425,8 @@ int sm_dataset_twins(sm_dataset *d, sm_arena *a, sm_dataset_twin **out, size_t *
     if (err == 0 && !(*out = sm_arena_get(a, SM_MAX(found, 1), sizeof **out, 16)))
         err = SM_ENOMEM;
     if (err == 0) {
-        memcpy(*out, list, found * sizeof *list);
+        if (found > 0)
+            memcpy(*out, list, found * sizeof *list);
         *n = found;
     }
     sm_free(list);
