@@ -5,6 +5,7 @@
 
 #include "cli/command.h"
 #include "engine/engine.h"
+#include "models/separation.h"
 
 /* ---- list ---- */
 
@@ -225,6 +226,23 @@ static int batch(sm_cli *cli, const force_args *args, char *const *operands, siz
     return n == 1 && code ? code : sm_exit_of_batch(n - failed, failed);
 }
 
+/* The same for names of models, of which a bag ("htdemucs_ft") stands for all of its networks. */
+static int batch_of_models(sm_cli *cli, const force_args *args, char *const *operands, size_t n,
+                           int (*one)(sm_cli *cli, const force_args *args, const char *operand))
+{
+    sm_strings names = { 0 };
+    int err = 0;
+    for (size_t i = 0; i < n && err == 0; i++) {
+        const sm_bag_model *bag = sm_model_find(operands[i]) ? NULL : sm_bag_find(operands[i]);
+        for (size_t k = 0; k < (bag ? bag->n : 1) && err == 0; k++)
+            err = sm_strings_add(&names, bag ? bag->networks[k] : operands[i]);
+    }
+    if (err == 0)
+        err = batch(cli, args, names.items, names.length, one);
+    sm_strings_free(&names);
+    return err;
+}
+
 static int import_one(sm_cli *cli, const force_args *args, const char *path)
 {
     const sm_model *m = NULL;
@@ -272,7 +290,7 @@ static int pull_one(sm_cli *cli, const force_args *args, const char *name)
 static int models_pull_run(sm_cli *cli, const void *args, char *const *operands, size_t n)
 {
     sm_cancel_install();
-    return batch(cli, args, operands, n, pull_one);
+    return batch_of_models(cli, args, operands, n, pull_one);
 }
 
 static int verify_one(sm_cli *cli, const force_args *args, const char *name)
@@ -304,7 +322,7 @@ static int models_verify_run(sm_cli *cli, const void *args, char *const *operand
         operands = names.items;
         n = names.length;
     }
-    if (err == 0 && (err = batch(cli, args, operands, n, verify_one)) != 0)
+    if (err == 0 && (err = batch_of_models(cli, args, operands, n, verify_one)) != 0)
         err = err == SM_EXIT_USAGE ? err : SM_EXIT_NO_MODEL;
     sm_strings_free(&names);
     return err;
@@ -324,7 +342,7 @@ static int remove_one(sm_cli *cli, const force_args *args, const char *name)
 
 static int models_remove_run(sm_cli *cli, const void *args, char *const *operands, size_t n)
 {
-    return batch(cli, args, operands, n, remove_one);
+    return batch_of_models(cli, args, operands, n, remove_one);
 }
 
 static const sm_option import_options[] = { { 'f', "force", SM_OPT_FLAG, offsetof(force_args, force), NULL,

@@ -323,9 +323,7 @@ static bool recognise(const sm_model *m, sm_weights *w, const sm_card *card, con
 static const int four = 4, six = 6;
 #define ROOT "https://dl.fbaipublicfiles.com/demucs/hybrid_transformer/"
 #define LICENCE                                                                                                        \
-    "code MIT; weights: MIT by the author's cards, \"scientific purposes\" and \"personal and research use\" "         \
-    "elsewhere "                                                                                                       \
-    "(Meta Platforms)"
+    "MIT or research only (Meta Platforms): the author's cards say MIT, other sources restrict the weights; code MIT"
 
 #define HTDEMUCS(id, title, signature, sources_, chunks, text, bytes, hash)                                            \
     static const sm_model_source_file source_##id = { ROOT signature, bytes, hash, NULL };                             \
