@@ -157,8 +157,12 @@ int sm_installed_read(const char *home, const sm_model *m, sm_installed *out)
 int sm_models_verify(const char *home, const sm_model *m)
 {
     char source[65], pinned[65], now[65];
-    char *path = sm_installed_path(home, m->name);
+    char *path = sm_model_path(home, m->name, NULL);
     int err = path ? 0 : SM_ENOMEM;
+    if (path && !strncmp(path, SM_BUILT_IN, strlen(SM_BUILT_IN))) { /* as whole as the program itself */
+        sm_free(path);
+        return 0;
+    }
     if (err == 0 && access(path, F_OK) != 0)
         err = sm_fail_prefix(sm_not_installed(SM_ENOTFOUND, m), "%s", m->name);
     if (err == 0)

@@ -32,14 +32,47 @@ static const char *installed(const char *name)
 
 /* ---- answers ---- */
 
+/* Models that are there without being installed: our classifier, in a tree that has its weights. */
+static size_t shipped(void)
+{
+    size_t size = 0;
+    return sm_model_shipped("samplemind", &size) ? 1 : 0;
+}
+
+static void what_ships_names_sounds_with_nothing_installed(void **state)
+{
+    static const struct {
+        const char *file, *instrument;
+    } rows[] = { { "examples/kick.wav", "kick" },
+                 { "examples/hihat.wav", "hihat-closed" },
+                 { "examples/bass_e1.wav", "bass" } };
+    (void)state;
+    if (!shipped())
+        test_skip("this tree has no models/samplemind.safetensors");
+    sm_engine *e = test_engine("/nonexistent", NULL, 1);
+    assert_int_equal(sm_engine_models(e), 1);
+    for (size_t i = 0; i < SM_LENGTH(rows); i++) {
+        json_t *r = test_analyzed(e, rows[i].file);
+        const json_t *top = json_object_get(r, "instrument_top"), *votes = json_object_get(r, "instrument_votes");
+        assert_string_equal(json_string_value(json_object_get(r, "instrument")), rows[i].instrument);
+        assert_string_equal(json_string_value(json_array_get(json_array_get(top, 0), 0)), rows[i].instrument);
+        assert_true(json_number_value(json_object_get(r, "instrument_confidence")) ==
+                    json_number_value(json_array_get(json_array_get(top, 0), 1)));
+        assert_int_equal(json_array_size(votes), 1); /* nobody else was asked */
+        assert_string_equal(json_string_value(json_object_get(json_array_get(votes, 0), "model")), "samplemind");
+        json_decref(r);
+    }
+    sm_engine_close(e);
+}
+
 static void all_that_is_installed_answers_under_its_name(void **state)
 {
     (void)state;
     sm_engine *e = test_engine(home, NULL, 1);
-    assert_int_equal(sm_engine_models(e), 2);
-    assert_string_equal(sm_engine_model(e, 0), "yamnet");
-    assert_string_equal(sm_engine_model(e, 1), "crepe-tiny");
-    assert_null(sm_engine_model(e, 2));
+    assert_int_equal(sm_engine_models(e), 2 + shipped());
+    assert_string_equal(sm_engine_model(e, shipped()), "yamnet");
+    assert_string_equal(sm_engine_model(e, shipped() + 1), "crepe-tiny");
+    assert_null(sm_engine_model(e, shipped() + 2));
     assert_int_equal(sm_engine_missing(e), 0);
     json_t *r = test_analyzed(e, "examples/sine_440.wav");
     const json_t *yamnet = json_object_get(r, "yamnet"), *top = json_object_get(yamnet, "top");
@@ -250,7 +283,7 @@ static void damaged_weights_are_named_and_the_rest_goes_on(void **state)
         damage("crepe-tiny", how);
         for (int by_name = 0; by_name < 2; by_name++) {
             sm_engine *e = test_engine(home, by_name ? "crepe-tiny,yamnet" : NULL, 1);
-            assert_int_equal(sm_engine_models(e), 1);
+            assert_int_equal(sm_engine_models(e), by_name ? 1 : 1 + shipped());
             assert_int_equal(sm_engine_missing(e), 1);
             json_t *r = test_analyzed(e, "examples/kick.wav");
             const char *reason = test_failed_reason(r, "crepe-tiny");
@@ -389,6 +422,7 @@ static void real_models_hear_what_is_there(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_ships_names_sounds_with_nothing_installed),
         cmocka_unit_test(all_that_is_installed_answers_under_its_name),
         cmocka_unit_test(no_models_means_none),
         cmocka_unit_test(as_many_classes_are_told_as_were_asked_for),
