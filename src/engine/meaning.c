@@ -58,7 +58,7 @@ static const double sure = 0.7;
 /* Else its probabilities p and YAMNet's evidence e are combined as p (e + floor)^weight, summing to 1: YAMNet can lift or sink a class
  * by no more than ((1 + floor) / floor)^weight, since it is silent about many one-shots. Chosen on training families
  * (docs/training.md). */
-static const double evidence_floor = 0.05, evidence_weight = 0.5;
+static const double evidence_floor = 0.05, evidence_weight = 0.25;
 
 static const sm_model_answer *answer_of(const sm_model_answer *answers, size_t n, const char *name)
 {
