@@ -23,8 +23,8 @@ for threads in ${THREADS:-1 2}; do
     for ((round = 0; round < ${ROUNDS:-2}; round++)); do
         rate=$("$samplemind" bench yamnet --json --threads "$threads" --runs 1 | number sgemm_gflops)
         time=$("$samplemind" separate -n "htdemucs${HTDEMUCS:+=$HTDEMUCS}" "$place/noise.wav" -o "$place/out" --shifts 0 --precision f32 --threads "$threads" --json -q | number seconds)
-        best=$(echo "$best $time" | awk '{ print $1 < $2 ? $1 : $2 }')
-        sgemm=$(echo "$sgemm $rate" | awk '{ print $1 > $2 ? $1 : $2 }')
+        best=$(echo "$best $time" | awk '{ print ($1 < $2 ? $1 : $2) }')
+        sgemm=$(echo "$sgemm $rate" | awk '{ print ($1 > $2 ? $1 : $2) }')
     done
     echo "$threads $best $sgemm" | awk -v c=$chunks -v m=$macs -v s=$seconds \
         '{ f = 2 * m * c / $2; printf "| %d | %.1f | %.2f | %.1f | %.1f | %.0f %% |\n", $1, $2, s / $2, f, $3, 100 * f / $3 }'

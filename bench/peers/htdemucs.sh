@@ -30,7 +30,7 @@ for threads in ${THREADS:-1 2}; do
     rm -f "$times".*
     for ((round = 0; round < ${ROUNDS:-3}; round++)); do
         line=$("$samplemind" bench htdemucs --json --precision f32 --threads "$threads" --runs 1 | tr -d '\n')
-        echo "$line" | number whole_ms >>"$times.ours"
+        echo "$line" | number ms >>"$times.ours"
         echo "$line" | number sgemm_gflops >>"$times.sgemm"
         node $here/time_htdemucs.js "$folder" "$folder/htdemucs.onnx" "$threads" 2 | number ms >>"$times.onnx"
         # OpenBLAS and OpenMP at once take the cores from each other: BLAS gets one thread
