@@ -146,6 +146,20 @@ SM_API size_t sm_record_failures(const sm_record *r);
 SM_API void sm_record_failure(const sm_record *r, size_t i, const char **what,
                               const char **reason); /* NULL past the end */
 
+/* A vector that stands for the whole sound, as one of the models hears it: near vectors are similar sounds. Only vectors of one
+ * space made by the same weights may be compared. */
+typedef struct {
+    const char *model;   /* "samplemind" */
+    const char *space;   /* "samplemind/1": front end, size and version of what the numbers mean */
+    const char *weights; /* first 16 digits of the SHA-256 of the official weights file */
+    size_t dims, windows;
+    const float *values; /* [dims]: the mean over the windows of the sound, not normalised */
+} sm_embedding;
+SM_API size_t sm_record_embeddings(const sm_record *r);
+/* The i-th, or the one of a model (by its name); borrowed from the record. NULL: there is none. */
+SM_API const sm_embedding *sm_record_embedding(const sm_record *r, size_t i);
+SM_API const sm_embedding *sm_record_embedding_of(const sm_record *r, const char *model);
+
 /* ---- pitch over time ---- */
 
 /* Start from sm_pitch_options_init. */

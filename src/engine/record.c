@@ -14,8 +14,9 @@ struct sm_record {
     char *path;
     sm_buffer json, essentia;
     sm_summary summary;
-    size_t n_failures;
+    size_t n_failures, n_embeddings;
     sm_failure *failures;
+    sm_embedding *embeddings;
 };
 
 typedef struct {
@@ -325,6 +326,32 @@ static int copy_failures(sm_record *r, const sm_draft *d)
     return r->failures ? 0 : SM_ENOMEM;
 }
 
+/* What each model's embedding says of the sound. */
+static int copy_embeddings(sm_record *r, const sm_draft *d)
+{
+    r->embeddings = sm_arena_get(r->arena, d->n_answers + 1, sizeof *r->embeddings, 8);
+    for (size_t i = 0; r->embeddings && i < d->n_answers; i++) {
+        const sm_model_answer *a = &d->answers[i];
+        const size_t n = a->result->n_embedding;
+        if (!a->result->embedding)
+            continue;
+        float *values = sm_arena_get(r->arena, n, sizeof *values, 16);
+        const char *model = sm_arena_strdup(r->arena, a->name), *weights = sm_arena_strdup(r->arena, a->weights);
+        const char *space =
+            a->model->space ? sm_arena_strdup(r->arena, a->model->space) : sm_arena_printf(r->arena, "%s/1", a->name);
+        if (!values || !model || !weights || !space)
+            return SM_ENOMEM;
+        memcpy(values, a->result->embedding, n * sizeof *values);
+        r->embeddings[r->n_embeddings++] = (sm_embedding){ .model = model,
+                                                           .space = space,
+                                                           .weights = weights,
+                                                           .dims = n,
+                                                           .windows = a->result->patches,
+                                                           .values = values };
+    }
+    return r->embeddings ? 0 : SM_ENOMEM;
+}
+
 /* Silence has no instrument, whatever the networks make of it. */
 static int judge(const sm_draft *d, verdicts *v)
 {
@@ -353,6 +380,8 @@ int sm_record_new(const sm_draft *d, sm_record **out)
         err = SM_ENOMEM;
     if (err == 0)
         err = copy_failures(r, d);
+    if (err == 0)
+        err = copy_embeddings(r, d);
     if (err == 0) {
         r->summary = (sm_summary){ .note_midi = -1 };
         if (d->dsp)
@@ -405,6 +434,24 @@ const char *sm_record_path(const sm_record *r)
 const sm_summary *sm_record_summary(const sm_record *r)
 {
     return &r->summary;
+}
+
+size_t sm_record_embeddings(const sm_record *r)
+{
+    return r->n_embeddings;
+}
+
+const sm_embedding *sm_record_embedding(const sm_record *r, size_t i)
+{
+    return i < r->n_embeddings ? &r->embeddings[i] : NULL;
+}
+
+const sm_embedding *sm_record_embedding_of(const sm_record *r, const char *model)
+{
+    for (size_t i = 0; i < r->n_embeddings; i++)
+        if (!strcmp(r->embeddings[i].model, model))
+            return &r->embeddings[i];
+    return NULL;
 }
 
 size_t sm_record_failures(const sm_record *r)

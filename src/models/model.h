@@ -137,6 +137,7 @@ struct sm_model {
     const char *const *config_keys; /* NULL-ended; NULL: none */
     const char *activation;         /* "sigmoid", "softmax", "linear": what the scores are */
     bool embedding;                 /* output "embedding" exists */
+    const char *space;              /* the embedding's space with its version; NULL: NAME "/1" */
     const void *binding;            /* the model file's own constant */
     /* True when these weights are this model's (by content: tensors, shapes, graph; the card may tell twins apart). Fills variant. */
     bool (*recognise)(const sm_model *m, sm_weights *w, const sm_card *card, const char *name_hint, char variant[32]);

@@ -354,6 +354,20 @@ static void records_outlive_their_engine(void **state)
     const sm_summary *s = sm_record_summary(r);
     if (s->instrument)
         assert_true(strlen(s->instrument) > 0);
+    const sm_embedding *v = sm_record_embedding_of(r, "yamnet"); /* kick.wav is less than one patch */
+    assert_non_null(v);
+    assert_ptr_equal(v, sm_record_embedding(r, 0));
+    assert_string_equal(v->space, "yamnet/1");
+    assert_int_equal(strlen(v->weights), 16);
+    assert_int_equal(v->windows, 1);
+    assert_int_equal(v->dims, 1024);
+    double energy = 0;
+    for (size_t i = 0; i < v->dims; i++)
+        energy += (double)v->values[i] * v->values[i];
+    assert_true(energy > 0 && isfinite(energy));
+    assert_int_equal(sm_record_embeddings(r), 1);
+    assert_null(sm_record_embedding(r, 1));
+    assert_null(sm_record_embedding_of(r, "crepe-tiny"));
     json_decref(test_json(r));
     sm_record_free(r);
 }
