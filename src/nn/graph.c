@@ -174,7 +174,7 @@ bool nn_is_constant(const nn_graph *g, nn_id id)
 
 bool nn_has_effect(const nn_graph *g, const nn_node *n)
 {
-    for (int i = 0; i < n->n_own && i < 32; i++) /* the mask has 32 bits; operators of more inputs keep no state there */
+    for (int i = 0; i < n->n_own && i < 32; i++) /* the mask has 32 bits */
         if (n->op->states >> i & 1 && nn_in(g, n, i))
             return true;
     return false;
