@@ -55,14 +55,15 @@ static int shape_of(const sm_stored *s, const char *name, nn_shape *out)
     const int err = sm_stored_get(s, name, NULL, &t);
     if (err == 0 && t.shape.rank != 2)
         return sm_fail(SM_EFORMAT, "%s%s has %d dimensions, expected 2", s->prefix, name, t.shape.rank);
-    *out = t.shape;
+    if (err == 0)
+        *out = t.shape;
     return err;
 }
 
 int sm_t5_size_of(sm_weights *w, const char *prefix, sm_t5_size *out)
 {
     sm_stored s = { .weights = w };
-    nn_shape table, bias, q, wi;
+    nn_shape table = { 0 }, bias = { 0 }, q = { 0 }, wi = { 0 };
     int err;
 
     memset(out, 0, sizeof *out);

@@ -1,6 +1,7 @@
 /* T5's tokenizer: SentencePiece's unigram model (Kudo 2018, "Subword regularization"), from the protobuf file that T5 is published with.
  * A text is normalised by the model's own table (NFKC and some more, as a double array trie), then cut into the pieces whose scores have
  * the largest sum. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "models/t5.h"
