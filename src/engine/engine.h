@@ -50,4 +50,14 @@ int sm_not_installed(int code, const sm_model *m);
 /* By name, or SM_EUSAGE with the nearest right one. */
 int sm_model_named(const char *name, const sm_model **out);
 
+/* ---- what each model of classes said, for those who keep it (record.c) ----
+ * Borrowed from the record. false past the end. */
+typedef struct {
+    const char *model, *weights; /* "yamnet"; first 16 hex digits of the hash of its weights */
+    size_t n_classes;
+    const char *const *classes; /* [n_classes]; NULL: it has none */
+    const float *scores;        /* [n_classes] mean over the sound, or NULL */
+} sm_model_opinion;
+bool sm_record_opinion(const sm_record *r, size_t i, sm_model_opinion *out);
+
 #endif

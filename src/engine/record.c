@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "engine/engine.h"
 #include "engine/essentia.h"
 #include "engine/meaning.h"
 #include "engine/record.h"
@@ -17,6 +18,8 @@ struct sm_record {
     size_t n_failures, n_embeddings;
     sm_failure *failures;
     sm_embedding *embeddings;
+    size_t n_opinions;
+    sm_model_opinion *opinions;
 };
 
 typedef struct {
@@ -352,6 +355,41 @@ static int copy_embeddings(sm_record *r, const sm_draft *d)
     return r->embeddings ? 0 : SM_ENOMEM;
 }
 
+/* The models may be closed before the record. */
+static int copy_opinions(sm_record *r, const sm_draft *d)
+{
+    bool failed = false;
+    r->opinions = sm_arena_get(r->arena, d->n_answers + 1, sizeof *r->opinions, 8);
+    if (!r->opinions)
+        return SM_ENOMEM;
+    for (size_t i = 0; i < d->n_answers && !failed; i++) {
+        const sm_model_answer *a = &d->answers[i];
+        const size_t n = a->result->mean && a->classes ? SM_MIN(a->result->n_classes, a->classes->n) : 0;
+        sm_model_opinion *o = &r->opinions[r->n_opinions++];
+        const char **names = n > 0 ? sm_arena_get(r->arena, n, sizeof *names, 8) : NULL;
+        failed |= n > 0 && !names;
+        for (size_t c = 0; c < n && !failed; c++)
+            failed |= !(names[c] = sm_arena_strdup(r->arena, a->classes->names[c]));
+        *o = (sm_model_opinion){ .model = sm_arena_strdup(r->arena, a->name),
+                                 .weights = sm_arena_strdup(r->arena, a->weights),
+                                 .n_classes = n,
+                                 .classes = names };
+        float *scores = n > 0 ? sm_arena_get(r->arena, n, sizeof *scores, 16) : NULL;
+        if (scores)
+            o->scores = memcpy(scores, a->result->mean, n * sizeof *scores);
+        failed |= !o->model || !o->weights || (n > 0 && !scores);
+    }
+    return failed ? SM_ENOMEM : 0;
+}
+
+bool sm_record_opinion(const sm_record *r, size_t i, sm_model_opinion *out)
+{
+    *out = (sm_model_opinion){ 0 };
+    if (i < r->n_opinions)
+        *out = r->opinions[i];
+    return i < r->n_opinions;
+}
+
 /* Silence has no instrument, whatever the networks make of it. */
 static int judge(const sm_draft *d, verdicts *v)
 {
@@ -382,6 +420,8 @@ int sm_record_new(const sm_draft *d, sm_record **out)
         err = copy_failures(r, d);
     if (err == 0)
         err = copy_embeddings(r, d);
+    if (err == 0)
+        err = copy_opinions(r, d);
     if (err == 0) {
         r->summary = (sm_summary){ .note_midi = -1 };
         if (d->dsp)
