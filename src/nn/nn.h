@@ -284,6 +284,10 @@ typedef struct {
 void nn_run_profile(nn_run_state *r, bool on);
 size_t nn_run_profile_rows(const nn_run_state *r, const nn_profile_row **rows);
 
+/* c [m][ldc] = a [m][lda] times b: [k][ldb], or transposed_b: [n][ldb]. Row-major, on the caller's thread. SM_ENOMEM. */
+int nn_sgemm(bool transposed_b, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b,
+             int64_t ldb, float *c, int64_t ldc);
+
 /* Machine limits, measured now: oneDNN sgemm n^3 GFLOP/s (multiply-add = 2) at this thread count, best of `runs`. */
 double nn_measure_sgemm_gflops(int n, int threads, int runs);
 double nn_measure_copy_gbps(size_t bytes, int runs);
