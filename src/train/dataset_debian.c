@@ -10,7 +10,7 @@
 enum { LARGEST_LIST = 64 << 20 };
 
 typedef struct {
-    train_csv table;
+    sm_csv table;
     int package, path, label, split, family, licence;
 } listing;
 
@@ -18,9 +18,9 @@ static int open_listing(const char *path, listing *out)
 {
     static const char *const names[] = { "package", "path", "class", "split", "family", "licence" };
     int *const columns[] = { &out->package, &out->path, &out->label, &out->split, &out->family, &out->licence };
-    const int err = train_csv_read(path, &out->table);
+    const int err = sm_csv_read(path, &out->table);
     for (size_t i = 0; i < SM_LENGTH(names) && err == 0; i++)
-        if ((*columns[i] = train_csv_column(&out->table, names[i])) < 0 && i < 3)
+        if ((*columns[i] = sm_csv_column(&out->table, names[i])) < 0 && i < 3)
             return sm_fail(SM_EFORMAT, "%s: has no column \"%s\"; package, path and class are needed", path, names[i]);
     return err;
 }
@@ -99,19 +99,19 @@ static int add_item(reading *r, const listing *l, size_t row, const char *label,
     i->label = label;
     i->label_from = "debian";
     i->confidence = 1;
-    i->split = train_csv_cell(&l->table, row, l->split);
+    i->split = sm_csv_cell(&l->table, row, l->split);
     i->split_given = i->split != NULL;
-    i->family = train_csv_cell(&l->table, row, l->family);
-    i->licence = train_csv_cell(&l->table, row, l->licence);
+    i->family = sm_csv_cell(&l->table, row, l->family);
+    i->licence = sm_csv_cell(&l->table, row, l->licence);
     i->licence = i->licence ? i->licence : r->o->licence;
-    i->source = sm_arena_printf(r->arena, "Debian %s", train_csv_cell(&l->table, row, l->package));
-    i->url = sm_arena_printf(r->arena, "https://packages.debian.org/%s", train_csv_cell(&l->table, row, l->package));
+    i->source = sm_arena_printf(r->arena, "Debian %s", sm_csv_cell(&l->table, row, l->package));
+    i->url = sm_arena_printf(r->arena, "https://packages.debian.org/%s", sm_csv_cell(&l->table, row, l->package));
     return i->path && i->source && i->url ? 0 : SM_ENOMEM;
 }
 
 static int match_row(reading *r, const listing *l, size_t row, const char *label)
 {
-    const char *pattern = train_csv_cell(&l->table, row, l->path);
+    const char *pattern = sm_csv_cell(&l->table, row, l->path);
     const size_t before = r->n;
     regex_t expression;
     char why[128];
@@ -140,9 +140,9 @@ static int add_missing(sm_strings *missing, const char *name)
 
 static int read_row(reading *r, const listing *l, size_t row)
 {
-    const char *name = train_csv_cell(&l->table, row, l->package);
-    const char *path = train_csv_cell(&l->table, row, l->path);
-    const char *text = train_csv_cell(&l->table, row, l->label), *label = NULL;
+    const char *name = sm_csv_cell(&l->table, row, l->package);
+    const char *path = sm_csv_cell(&l->table, row, l->path);
+    const char *text = sm_csv_cell(&l->table, row, l->label), *label = NULL;
     int err = 0;
     if (is_preset(path))
         return 0;
@@ -184,7 +184,7 @@ int sm_dataset_debian(sm_dataset *d, const char *list, const char *prefix, const
         err = ds_take(d, r.items, r.n, &o->work, o->again, out);
     free_package(&r.current);
     sm_free(r.items);
-    train_csv_free(&l.table);
+    sm_csv_free(&l.table);
     sm_arena_free(r.arena);
     return err;
 }
@@ -248,10 +248,10 @@ static int add_fonts(preset_list *l, sm_dataset_preset *like, const char *patter
 static int add_preset_row(preset_list *l, const listing *t, size_t row, const char *path)
 {
     const char *mark = strstr(path, "#bank");
-    const char *name = train_csv_cell(&t->table, row, t->package);
-    const char *const cells[] = { name, train_csv_cell(&t->table, row, t->label),
-                                  train_csv_cell(&t->table, row, t->split), train_csv_cell(&t->table, row, t->family),
-                                  train_csv_cell(&t->table, row, t->licence) };
+    const char *name = sm_csv_cell(&t->table, row, t->package);
+    const char *const cells[] = { name, sm_csv_cell(&t->table, row, t->label),
+                                  sm_csv_cell(&t->table, row, t->split), sm_csv_cell(&t->table, row, t->family),
+                                  sm_csv_cell(&t->table, row, t->licence) };
     sm_dataset_preset like = { 0 };
     const char **const to[] = { &like.package, &like.label, &like.split, &like.family, &like.licence };
     char *rest = NULL;
@@ -286,7 +286,7 @@ int sm_dataset_debian_presets(const char *list, const char *prefix, sm_arena *a,
     *out = NULL;
     *n = 0;
     for (size_t row = 0; err == 0 && row < t.table.rows; row++) {
-        const char *path = train_csv_cell(&t.table, row, t.path);
+        const char *path = sm_csv_cell(&t.table, row, t.path);
         if (!path || !strstr(path, "#bank"))
             continue;
         err = add_preset_row(&l, &t, row, path);
@@ -302,6 +302,6 @@ int sm_dataset_debian_presets(const char *list, const char *prefix, sm_arena *a,
     }
     sm_free(l.list);
     free_package(&l.current);
-    train_csv_free(&t.table);
+    sm_csv_free(&t.table);
     return err;
 }

@@ -197,13 +197,13 @@ static bool is_split(const char *s)
 }
 
 /* What a row says; options fill what it does not say. */
-static int read_row(const train_csv *t, size_t row, const int columns[SM_LENGTH(cells)],
+static int read_row(const sm_csv *t, size_t row, const int columns[SM_LENGTH(cells)],
                     const sm_dataset_import_options *o, sm_item *i)
 {
     int err = 0;
     i->confidence = -1;
     for (size_t c = 0; c < SM_LENGTH(cells) && err == 0; c++) {
-        const char *text = train_csv_cell(t, row, columns[c]);
+        const char *text = sm_csv_cell(t, row, columns[c]);
         if (text)
             err = take_cell(&cells[c], text, i);
     }
@@ -227,13 +227,13 @@ static int read_row(const train_csv *t, size_t row, const int columns[SM_LENGTH(
     return err;
 }
 
-static int read_rows(const train_csv *t, const char *root, const char *file, const sm_dataset_import_options *o,
+static int read_rows(const sm_csv *t, const char *root, const char *file, const sm_dataset_import_options *o,
                      sm_item *items, size_t *n, sm_dataset_result *out)
 {
     int columns[SM_LENGTH(cells)];
-    const int path = train_csv_column(t, "path");
+    const int path = sm_csv_column(t, "path");
     for (size_t c = 0; c < SM_LENGTH(cells); c++)
-        columns[c] = train_csv_column(t, cells[c].name);
+        columns[c] = sm_csv_column(t, cells[c].name);
     if (path < 0 || (columns[0] < 0 && columns[1] < 0))
         return sm_fail(SM_EFORMAT, "%s: has no column \"%s\"; path and class are needed", file,
                        path < 0 ? "path" : "class");
@@ -241,7 +241,7 @@ static int read_rows(const train_csv *t, const char *root, const char *file, con
         sm_item *i = &items[*n];
         char where[64];
         sm_item_init(i);
-        i->path = train_csv_cell(t, row, path);
+        i->path = sm_csv_cell(t, row, path);
         i->root = i->path && *i->path == '/' ? "" : root;
         if (i->path && *i->path == '/')
             i->path++;
@@ -259,13 +259,13 @@ static int read_rows(const train_csv *t, const char *root, const char *file, con
 
 static int import_table(sm_dataset *d, const char *path, const sm_dataset_import_options *o, sm_dataset_result *out)
 {
-    train_csv t = { 0 };
+    sm_csv t = { 0 };
     char *real = NULL;
     size_t n = 0;
     sm_item *items = NULL;
     int err = ds_absolute(path, &real);
     if (err == 0)
-        err = train_csv_read(path, &t);
+        err = sm_csv_read(path, &t);
     if (err == 0) {
         *(strrchr(real, '/') == real ? real + 1 : strrchr(real, '/')) = 0;
         items = sm_arena_get(t.arena, SM_MAX(t.rows, 1), sizeof *items, 16);
@@ -273,7 +273,7 @@ static int import_table(sm_dataset *d, const char *path, const sm_dataset_import
     }
     if (err == 0)
         err = ds_take(d, items, n, &o->work, o->again, out);
-    train_csv_free(&t);
+    sm_csv_free(&t);
     sm_free(real);
     return err;
 }

@@ -2,7 +2,7 @@
 #ifndef SM_TRAIN_DATASET_PARTS_H
 #define SM_TRAIN_DATASET_PARTS_H
 
-#include "train/csv.h"
+#include "library/csv.h"
 #include "train/dataset_db.h"
 #include "train/dataset_tools.h"
 

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "engine/engine.h"
-#include "train/csv.h"
+#include "library/csv.h"
 #include "train/dataset.h"
 #include "train/sounds.h"
 
@@ -86,18 +86,18 @@ static int add(sm_sounds *s, const sm_sounds_filter *f, const sm_sound *sound)
 
 static int from_table(sm_sounds *s, const char *path, const sm_sounds_filter *f)
 {
-    train_csv t = { 0 };
-    int err = train_csv_read(path, &t);
+    sm_csv t = { 0 };
+    int err = sm_csv_read(path, &t);
     if (err < 0)
         return err;
-    const int at = train_csv_column(&t, "path"), class = train_csv_column(&t, "class");
-    const int split = train_csv_column(&t, "split"), random = train_csv_column(&t, "random_split");
-    const int family = train_csv_column(&t, "family"), source = train_csv_column(&t, "source"),
-              licence = train_csv_column(&t, "licence");
+    const int at = sm_csv_column(&t, "path"), class = sm_csv_column(&t, "class");
+    const int split = sm_csv_column(&t, "split"), random = sm_csv_column(&t, "random_split");
+    const int family = sm_csv_column(&t, "family"), source = sm_csv_column(&t, "source"),
+              licence = sm_csv_column(&t, "licence");
     if (at < 0 || class < 0)
         err = sm_fail(SM_EFORMAT, "%s: line 1 names no column \"%s\"", path, at < 0 ? "path" : "class");
     for (size_t i = 0; i < t.rows && err == 0; i++) {
-        const char *name = train_csv_cell(&t, i, at);
+        const char *name = sm_csv_cell(&t, i, at);
         if (!name) {
             err = sm_fail(SM_EFORMAT, "%s: line %zu has no path", path, t.lines[i]);
             break;
@@ -105,18 +105,18 @@ static int from_table(sm_sounds *s, const char *path, const sm_sounds_filter *f)
         char *file =
             *name == '/' ? sm_strdup(name) : sm_printf_new("%.*s%s", (int)(sm_path_name(path) - path), path, name);
         sm_sound x = { .path = file,
-                       .family = train_csv_cell(&t, i, family),
-                       .source = train_csv_cell(&t, i, source),
-                       .licence = train_csv_cell(&t, i, licence),
+                       .family = sm_csv_cell(&t, i, family),
+                       .source = sm_csv_cell(&t, i, source),
+                       .licence = sm_csv_cell(&t, i, licence),
                        .confidence = 1,
-                       .side = side_named(train_csv_cell(&t, i, split)),
-                       .random_side = side_named(train_csv_cell(&t, i, random)) };
+                       .side = side_named(sm_csv_cell(&t, i, split)),
+                       .random_side = side_named(sm_csv_cell(&t, i, random)) };
         for (int h = 0; h < SM_SOUND_HEADS; h++)
-            x.label[h] = train_csv_cell(&t, i, h == 0 ? class : train_csv_column(&t, sm_sound_heads[h]));
+            x.label[h] = sm_csv_cell(&t, i, h == 0 ? class : sm_csv_column(&t, sm_sound_heads[h]));
         err = file ? add(s, f, &x) : SM_ENOMEM;
         sm_free(file);
     }
-    train_csv_free(&t);
+    sm_csv_free(&t);
     return err;
 }
 

@@ -1,7 +1,7 @@
 /* Reading tables of text. */
 #include <string.h>
 
-#include "train/csv.h"
+#include "library/csv.h"
 
 enum { MOST_BYTES = 256 << 20, MOST_COLUMNS = 256 };
 
@@ -31,7 +31,7 @@ static char *next_cell(char **at, bool *last)
     return start;
 }
 
-static int heading(train_csv *t, const char *path, char **at)
+static int heading(sm_csv *t, const char *path, char **at)
 {
     const char *names[MOST_COLUMNS];
     bool last = false;
@@ -48,7 +48,7 @@ static int heading(train_csv *t, const char *path, char **at)
     return 0;
 }
 
-static int body(train_csv *t, const char *path, char *at)
+static int body(sm_csv *t, const char *path, char *at)
 {
     size_t most = 1, line = 2;
     for (const char *p = at; *p; p++)
@@ -85,7 +85,7 @@ static int body(train_csv *t, const char *path, char *at)
     return 0;
 }
 
-int train_csv_read(const char *path, train_csv *out)
+int sm_csv_read(const char *path, sm_csv *out)
 {
     int err = sm_file_read(path, MOST_BYTES, &out->text);
     if (err < 0)
@@ -102,18 +102,18 @@ int train_csv_read(const char *path, train_csv *out)
     if (err == 0)
         err = body(out, path, at);
     if (err < 0)
-        train_csv_free(out);
+        sm_csv_free(out);
     return err;
 }
 
-void train_csv_free(train_csv *t)
+void sm_csv_free(sm_csv *t)
 {
     sm_buffer_free(&t->text);
     sm_arena_free(t->arena);
-    *t = (train_csv){ 0 };
+    *t = (sm_csv){ 0 };
 }
 
-int train_csv_column(const train_csv *t, const char *name)
+int sm_csv_column(const sm_csv *t, const char *name)
 {
     for (size_t i = 0; i < t->columns; i++)
         if (!strcmp(t->names[i], name))
@@ -121,7 +121,7 @@ int train_csv_column(const train_csv *t, const char *name)
     return -1;
 }
 
-const char *train_csv_cell(const train_csv *t, size_t row, int column)
+const char *sm_csv_cell(const sm_csv *t, size_t row, int column)
 {
     const char *cell = column < 0 ? "" : t->cells[row * t->columns + (size_t)column];
     return *cell ? cell : NULL;
