@@ -249,9 +249,8 @@ static int add_preset_row(preset_list *l, const listing *t, size_t row, const ch
 {
     const char *mark = strstr(path, "#bank");
     const char *name = sm_csv_cell(&t->table, row, t->package);
-    const char *const cells[] = { name, sm_csv_cell(&t->table, row, t->label),
-                                  sm_csv_cell(&t->table, row, t->split), sm_csv_cell(&t->table, row, t->family),
-                                  sm_csv_cell(&t->table, row, t->licence) };
+    const char *const cells[] = { name, sm_csv_cell(&t->table, row, t->label), sm_csv_cell(&t->table, row, t->split),
+                                  sm_csv_cell(&t->table, row, t->family), sm_csv_cell(&t->table, row, t->licence) };
     sm_dataset_preset like = { 0 };
     const char **const to[] = { &like.package, &like.label, &like.split, &like.family, &like.licence };
     char *rest = NULL;
