@@ -108,13 +108,13 @@ static int case_open(sm_cli *cli, const bench_args *a, const sm_model *m, bench_
                        .precision = o.precision,
                        .patches = a->batch > 0 ? (int)a->batch : m->bench.patches };
     int err = sm_weights_generated(1, m->generated, &b->weights);
-    const bool stream = m->task != SM_TASK_STEMS;
+    const bool stream = m->task < SM_TASK_STEMS;
     if (err == 0 && stream)
         err = sm_model_open(m, b->weights, &o, &b->handle);
     if (err == 0 && stream)
         err = sm_model_worker_new(b->handle, &b->worker);
     const nn_compile_options c = { .backend = a->backend, .precision = o.precision, .threads = o.threads };
-    const sm_model_config config = { .batch = b->patches };
+    const sm_model_config config = { .batch = b->patches, .text = m->bench.config };
     if (err == 0)
         err = sm_view_open(m, b->weights, NULL, &b->view);
     if (err == 0)

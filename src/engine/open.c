@@ -239,7 +239,7 @@ static int open_all_installed(sm_engine *e)
         if (!path)
             return SM_ENOMEM;
         sm_free(path);
-        if (!there || all[i]->task == SM_TASK_STEMS || (alike && task_is_open(e, all[i]->task)))
+        if (!there || all[i]->task >= SM_TASK_STEMS || (alike && task_is_open(e, all[i]->task)))
             continue;
         const int err = open_installed(e, all[i], false);
         if (err < 0 &&

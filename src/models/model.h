@@ -27,7 +27,8 @@ typedef enum {
     SM_TASK_TEMPO,
     SM_TASK_EMBEDDING,
     SM_TASK_FRONT_END,
-    SM_TASK_STEMS /* not a stream of patches: separation.h */
+    SM_TASK_STEMS, /* from here on not a stream of patches, and nothing that analyze runs: separation.h */
+    SM_TASK_SOUND  /* makes sound from words, or is a part of what does */
 } sm_task;
 
 typedef struct sm_model sm_model;
@@ -120,6 +121,7 @@ typedef struct {
 typedef struct {
     int patches;    /* patches (frames for CREPE) in 10 s of audio */
     double audio_s; /* 10 */
+    const char *config; /* of the part that is timed; NULL: none */
 } sm_bench_case;
 
 struct sm_model {

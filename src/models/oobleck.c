@@ -4,6 +4,7 @@
  * Canonical tensors are the original's, with weight norm folded: pretransform.model.(encoder|decoder).layers.i ...; alpha and beta stay
  * logarithms. diffusers calls them (encoder|decoder).block.i.res_unit1.conv1 ...: the table is in stable_audio_names.c. */
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "models/oobleck.h"
@@ -211,7 +212,8 @@ static int read_shapes(sm_weights *w, oobleck_size *s)
         const int b = s->blocks - i; /* the decoder's block i undoes the encoder's block b */
         if (at[i].dim[0] < 1 || at[i].dim[0] > 1 << 16 || at[i].dim[1] < 1 || at[i].dim[1] > 1 << 16 ||
             at[i].dim[2] < 4 || at[i].dim[2] > 64 || at[i].dim[2] % 4)
-            return sm_fail(SM_EUNSUPPORTED, "%s: its autoencoder's block %d has a filter of %lld; 4, 8 ... 64 are possible",
+            return sm_fail(SM_EUNSUPPORTED,
+                           "%s: its autoencoder's block %d has a filter of %lld; 4, 8 ... 64 are possible",
                            sm_weights_label(w), i, (long long)at[i].dim[2]);
         s->stride[b] = (int)at[i].dim[2] / 2;
         s->width[b + 1] = (int)at[i].dim[0];
@@ -224,12 +226,14 @@ static int read_shapes(sm_weights *w, oobleck_size *s)
 static int read_strides(const char *text, oobleck_size *s)
 {
     int n = 0;
-    for (const char *p = text; *p && n <= OOBLECK_MAX_BLOCKS; p += strspn(p, "-"), n++) {
-        const int stride = (int)strtol(p, (char **)(uintptr_t)&p, 10);
-        if (stride < 2 || stride > 32 || stride % 2 || n == OOBLECK_MAX_BLOCKS)
+    for (const char *p = text; *p; n++) {
+        char *end;
+        const long stride = strtol(p, &end, 10);
+        if (end == p || stride < 2 || stride > 32 || stride % 2 || n == OOBLECK_MAX_BLOCKS)
             return sm_fail(SM_EUSAGE, "strides=%s: up to %d even numbers from 2 to 32, as in 2-4-4-8-8", text,
                            OOBLECK_MAX_BLOCKS);
-        s->stride[n] = stride;
+        s->stride[n] = (int)stride;
+        p = end + strspn(end, "-");
     }
     s->blocks = n;
     return 0;
@@ -242,8 +246,8 @@ int oobleck_size_read(sm_weights *w, const sm_model_config *c, oobleck_size *out
     *out = official;
     if (sm_weights_count(w) > 0 && (err = read_shapes(w, out)) < 0)
         return err;
-    const char *strides = sm_config_text(c, "strides", NULL, text);
-    if (strides && (err = read_strides(strides, out)) < 0)
+    const char *strides = sm_config_text(c, "strides", "", text);
+    if (*strides && (err = read_strides(strides, out)) < 0)
         return err;
     const int channels = (int)sm_config_int(c, "channels", 0, 0, 1024, &err);
     for (int i = 0; i <= out->blocks && channels; i++)

@@ -10,8 +10,9 @@ enum { OOBLECK_MAX_BLOCKS = 8, OOBLECK_AUDIO = 2 /* channels */ };
 
 typedef struct {
     int blocks, latent;
-    int width[OOBLECK_MAX_BLOCKS + 1]; /* of the encoder: in front of block 0, behind each block; the decoder's backwards */
-    int stride[OOBLECK_MAX_BLOCKS];    /* even */
+    int width[OOBLECK_MAX_BLOCKS +
+              1]; /* of the encoder: in front of block 0, behind each block; the decoder's backwards */
+    int stride[OOBLECK_MAX_BLOCKS]; /* even */
     bool final_tanh;
 } oobleck_size;
 

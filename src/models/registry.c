@@ -33,7 +33,7 @@ const sm_model *sm_model_find(const char *name)
 
 const char *sm_task_name(sm_task t)
 {
-    static const char *const names[] = { "tags", "pitch", "tempo", "embedding", "front end", "stems" };
+    static const char *const names[] = { "tags", "pitch", "tempo", "embedding", "front end", "stems", "sound" };
     return (size_t)t < SM_LENGTH(names) ? names[t] : "?";
 }
 

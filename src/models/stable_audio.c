@@ -85,7 +85,8 @@ static bool recognise(const sm_model *m, sm_weights *w, const sm_card *card, con
     const sa_size *official = m->binding;
     (void)card, (void)hint;
     variant[0] = 0;
-    return has(w, SA_DIT_PREFIX "transformer.layers.0.ff.ff.0.proj.weight") && has(w, SA_DIT_PREFIX "to_cond_embed.0.weight") &&
+    return has(w, SA_DIT_PREFIX "transformer.layers.0.ff.ff.0.proj.weight") &&
+           has(w, SA_DIT_PREFIX "to_cond_embed.0.weight") &&
            has(w, SA_NUMBER_PREFIX "seconds_total.embedder.embedding.0.weights") &&
            has(w, SA_NUMBER_PREFIX "seconds_start.embedder.embedding.0.weights") == official->has_start;
 }
@@ -99,10 +100,11 @@ static bool recognise_oobleck(const sm_model *m, sm_weights *w, const sm_card *c
 
 /* ---- the models ---- */
 
-#define LICENCE                                                                                                         \
-    "Stability AI Community License: free below 1 M USD of yearly revenue, accept it at huggingface.co first; code MIT"
+#define LICENCE                                                                                                        \
+    "Stability AI Community License: free below 1 M USD of yearly revenue, accept it at huggingface.co first; code "   \
+    "MIT"
 #define ROOT "https://huggingface.co/stabilityai/"
-#define VAE                                                                                                             \
+#define VAE                                                                                                            \
     {                                                                                                                  \
         .blocks = 5, .latent = 64, .width = { 128, 128, 256, 512, 1024, 2048 }, .stride = { 2, 4, 4, 8, 8 }            \
     }
@@ -139,8 +141,8 @@ static const sa_size small_size = { .io = 64,
 
 static const sm_model_source_file open_source = { ROOT "stable-audio-open-1.0/resolve/main/model.safetensors", 0, NULL,
                                                   NULL };
-static const sm_model_source_file small_source = { ROOT "stable-audio-open-small/resolve/main/model.safetensors", 0, NULL,
-                                                   NULL };
+static const sm_model_source_file small_source = { ROOT "stable-audio-open-small/resolve/main/model.safetensors", 0,
+                                                   NULL, NULL };
 static const sm_model_source_file vae_source = {
     ROOT "stable-audio-open-1.0/resolve/main/vae/diffusion_pytorch_model.safetensors", 0, NULL, NULL
 };
@@ -167,8 +169,9 @@ static const sm_model_source_file vae_source = {
         .build = build,                                                                                                \
     }
 
-STABLE_AUDIO(stable_audio_open, "stable-audio-open", "stable-audio-open-1.0", "up to 47 s of stereo from words (a step)",
-             open_size, open_source, 1, 11.89, "part=dit,latents=256,tokens=24");
+STABLE_AUDIO(stable_audio_open, "stable-audio-open", "stable-audio-open-1.0",
+             "up to 47 s of stereo from words (a step)", open_size, open_source, 1, 11.89,
+             "part=dit,latents=256,tokens=24");
 STABLE_AUDIO(stable_audio_small, "stable-audio-small", "stable-audio-open-small",
              "up to 12 s of stereo from words in 8 steps (a step)", small_size, small_source, 1, 11.89,
              "part=dit,latents=256,tokens=24");

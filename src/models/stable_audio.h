@@ -12,21 +12,21 @@ enum { SA_NAME = 192, SA_MAX_DEPTH = 128, SA_NUMBER_FEATURES = 257 };
 
 typedef struct {
     /* the diffusion transformer */
-    int io;                /* channels of latents: 64 */
+    int io; /* channels of latents: 64 */
     int width, depth, heads;
-    int cond_width;        /* of a token of the prompt: 768 */
-    int cond_inner;        /* of it behind to_cond_embed: 768 or the width */
-    int global_width;      /* of the global condition: as many cond_widths as there are numbers in it */
+    int cond_width;   /* of a token of the prompt: 768 */
+    int cond_inner;   /* of it behind to_cond_embed: 768 or the width */
+    int global_width; /* of the global condition: as many cond_widths as there are numbers in it */
     bool qk_norm;
-    bool flow;             /* rectified flow; else the v objective */
-    bool shift;            /* rk4's times are shifted */
+    bool flow;  /* rectified flow; else the v objective */
+    bool shift; /* rk4's times are shifted */
     /* what it is told */
-    int prompt_tokens;     /* 128, 64 */
-    bool has_start;        /* seconds_start beside seconds_total */
+    int prompt_tokens;             /* 128, 64 */
+    bool has_start;                /* seconds_start beside seconds_total */
     double number_min, number_max; /* 0, 512 */
     /* the sound */
     int rate_hz;
-    int64_t canvas;        /* samples: 2,097,152 */
+    int64_t canvas; /* samples: 2,097,152 */
     double latent_scale;
     oobleck_size vae;
 } sa_size;

@@ -9,7 +9,8 @@ int sa_number(const sa_size *s, const nn_source *w, const char *name, double sec
     enum { WAVES = SA_NUMBER_FEATURES / 2 };
     const nn_shape wave_shape = NN_SHAPE(WAVES), matrix_shape = NN_SHAPE(s->cond_width, SA_NUMBER_FEATURES),
                    bias_shape = NN_SHAPE(s->cond_width);
-    const double u = (SM_CLAMP(seconds, s->number_min, s->number_max) - s->number_min) / (s->number_max - s->number_min);
+    const double u =
+        (SM_CLAMP(seconds, s->number_min, s->number_max) - s->number_min) / (s->number_max - s->number_min);
     char tensor[SA_NAME];
     nn_tensor waves, matrix, bias;
     double f[SA_NUMBER_FEATURES];

@@ -230,7 +230,8 @@ static int make_rotary(network *n, int tokens)
 static nn_id mix_channels(const network *n, const char *name, nn_id x)
 {
     const int io = n->s->io;
-    const nn_id w = nn_reshape(n->g, weight(n, nn_name(n->g, "%s.weight", name), NN_SHAPE(io, io, 1)), NN_SHAPE(io, io));
+    const nn_id w =
+        nn_reshape(n->g, weight(n, nn_name(n->g, "%s.weight", name), NN_SHAPE(io, io, 1)), NN_SHAPE(io, io));
     return add(n, x, nn_linear(n->g, x, w, NN_NONE));
 }
 

@@ -1,5 +1,6 @@
 /* What Stable Audio's tensors are called: stable-audio-tools' names are ours, diffusers' are told from them. Whole pipelines of diffusers
  * are several files; their tensors stand here under the folder's name ("transformer/", "vae/", "projection_model/"). */
+#include <stdlib.h>
 #include <string.h>
 
 #include "models/stable_audio.h"

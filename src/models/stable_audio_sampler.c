@@ -126,7 +126,7 @@ void sa_run_end(sa_run *r)
 int sa_run_step(const sa_run *r, int i)
 {
     return r->with->progress && r->with->progress(r->with->user, i, r->o->steps) ? sm_fail(SM_ECANCELLED, "interrupted")
-                                                                                  : 0;
+                                                                                 : 0;
 }
 
 int sa_run_normals(const sa_run *r, sa_noise_use use, int i)

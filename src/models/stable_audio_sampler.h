@@ -13,7 +13,7 @@ typedef struct {
     int steps;
     /* of the v objective: sigmas from max to min, spaced by rho in their logarithm */
     double sigma_min, sigma_max, rho;
-    double start; /* rectified flow and v-ddim: the first time, 0 < start <= 1 */
+    double start;     /* rectified flow and v-ddim: the first time, 0 < start <= 1 */
     int shift_length; /* rk4: latents whose number shifts the times; 0: no shift */
     bool unit_start;  /* diffusers' scheduler: starts from noise * sqrt(sigma_max^2 + 1) */
 } sa_schedule;
@@ -62,8 +62,8 @@ typedef struct {
     const sa_sampling *with;
     size_t n;
     float *x, *v, *d, *noise;
-    float *last[3];   /* earlier estimates, or scratch */
-    double *at;       /* sigmas or times, steps + 1 */
+    float *last[3]; /* earlier estimates, or scratch */
+    double *at;     /* sigmas or times, steps + 1 */
     float *memory;
 } sa_run;
 int sa_run_begin(sa_run *r, const sa_schedule *o, const sa_sampling *with, float *x, size_t n);

@@ -54,8 +54,7 @@ static int step_3m_sde(sa_run *r, const history *past, int i, double h)
         const double d = (double)r->d[k];
         double x = decay * (double)r->x[k] + push * d;
         if (past->steps > 1) {
-            const double a = (d - (double)r->last[0][k]) / r0,
-                         b = ((double)r->last[0][k] - (double)r->last[1][k]) / r1;
+            const double a = (d - (double)r->last[0][k]) / r0, b = ((double)r->last[0][k] - (double)r->last[1][k]) / r1;
             x += phi2 * (a + (a - b) * r0 / (r0 + r1)) - phi3 * (a - b) / (r0 + r1);
         } else if (past->steps == 1) {
             x += phi2 * (d - (double)r->last[0][k]) / r0;

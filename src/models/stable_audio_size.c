@@ -6,8 +6,9 @@
 
 #include "models/stable_audio.h"
 
-const char *const sa_config_keys[] = { "channels", "latent", "strides", "latents", "part",  "width", "depth",   "heads",
-                                       "io",       "cond",   "inner",   "global",  "start", "tokens", "qk_norm", NULL };
+const char *const sa_config_keys[] = { "channels", "latent", "strides", "latents", "part",  "width",
+                                       "depth",    "heads",  "io",      "cond",    "inner", "global",
+                                       "start",    "tokens", "qk_norm", NULL };
 
 /* ---- model_config.json ---- */
 
@@ -114,8 +115,8 @@ static int read_conditions(const char *label, const json_t *config, sa_size *s)
         const json_t *one = json_array_get(list, i);
         const bool prompt = text_is(one, "id", "prompt", false);
         if (!text_is(one, "type", prompt ? "t5" : "number", false))
-            return sm_fail(SM_EUNSUPPORTED, "%s: a condition of type %s; a prompt by t5 and numbers are possible", label,
-                           json_string_value(at(one, "type")) ? json_string_value(at(one, "type")) : "?");
+            return sm_fail(SM_EUNSUPPORTED, "%s: a condition of type %s; a prompt by t5 and numbers are possible",
+                           label, json_string_value(at(one, "type")) ? json_string_value(at(one, "type")) : "?");
         if (prompt && !text_is(one, "config.t5_model_name", "t5-base", true))
             return sm_fail(SM_EUNSUPPORTED, "%s: a prompt by %s; only t5-base is here", label,
                            json_string_value(at(one, "config.t5_model_name")));
@@ -130,8 +131,8 @@ static int read_conditions(const char *label, const json_t *config, sa_size *s)
         return sm_fail(SM_EFORMAT, "%s: numbers of seconds from %g to %g", label, s->number_min, s->number_max);
     if (!ids_are(at(config, "model.diffusion.cross_attention_cond_ids"), true, s->has_start) ||
         !ids_are(ids, false, s->has_start))
-        return sm_fail(SM_EUNSUPPORTED, "%s: conditions that are not prompt, seconds_start and seconds_total in this order",
-                       label);
+        return sm_fail(SM_EUNSUPPORTED,
+                       "%s: conditions that are not prompt, seconds_start and seconds_total in this order", label);
     return 0;
 }
 
@@ -147,8 +148,8 @@ static int read_json(const char *label, const char *text, sa_size *s)
         const bool rectified = text_is(config, "model.diffusion.diffusion_objective", "rf_denoiser", false) ||
                                text_is(config, "model.diffusion.diffusion_objective", "rectified_flow", false);
         if (!rectified && !text_is(config, "model.diffusion.diffusion_objective", "v", true))
-            err = sm_fail(SM_EUNSUPPORTED, "%s: the objective %s; v, rectified_flow and rf_denoiser are possible", label,
-                          json_string_value(at(config, "model.diffusion.diffusion_objective")));
+            err = sm_fail(SM_EUNSUPPORTED, "%s: the objective %s; v, rectified_flow and rf_denoiser are possible",
+                          label, json_string_value(at(config, "model.diffusion.diffusion_objective")));
         s->flow = rectified;
         s->shift = at(config, "model.diffusion.distribution_shift_options") != NULL;
         s->io = (int)SM_CLAMP(integer(d, "io_channels", s->io), 0, 1 << 16);

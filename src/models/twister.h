@@ -12,9 +12,9 @@ typedef struct {
     int at;
 } twister;
 
-void twister_seed(twister *t, uint32_t seed);                      /* the classical start; torch.manual_seed */
-void twister_seed_words(twister *t, const uint32_t *key, int n);   /* from an array; Python's random.seed(int) */
-uint32_t twister_next(twister *t);                                 /* 32 random bits */
+void twister_seed(twister *t, uint32_t seed);                    /* the classical start; torch.manual_seed */
+void twister_seed_words(twister *t, const uint32_t *key, int n); /* from an array; Python's random.seed(int) */
+uint32_t twister_next(twister *t);                               /* 32 random bits */
 /* What torch.randn draws into a float tensor of n >= 16 values on a CPU: Box and Muller's pairs in blocks of 16, 24 bits a number. The
  * next tensor goes on where this one ended. Exact but for the last bits of logarithm, sine and cosine. */
 void twister_normals(twister *t, float *out, size_t n);

@@ -181,12 +181,9 @@ static void what_is_kept_stays_and_the_rest_follows_it(void **state)
     const float *keep = tensor(golden, "in.%s", "keep", LENGTH), *init = tensor(golden, "in.%s", "init", N);
     const sa_schedule o = { 12, 0.3, 500, 1, 1, 0, false };
     float x[N], mask[N];
-    const sa_sampling with = { .model = function,
-                               .noise = given_noise,
-                               .watch = see,
-                               .user = &r,
-                               .keep = init,
-                               .mask = mask };
+    const sa_sampling with = {
+        .model = function, .noise = given_noise, .watch = see, .user = &r, .keep = init, .mask = mask
+    };
     (void)state;
     for (int i = 0; i < N; i++)
         mask[i] = keep[i % LENGTH];
@@ -233,7 +230,9 @@ static void a_run_can_be_stopped(void **state)
     for (size_t i = 0; i < n; i++) {
         record r = { .noises = noises, .stop_at = 3 };
         const sa_schedule o = { 8, 0.3, 500, 1, 1, 0, false };
-        const sa_sampling with = { .model = function, .noise = given_noise, .progress = stop, .watch = see, .user = &r };
+        const sa_sampling with = {
+            .model = function, .noise = given_noise, .progress = stop, .watch = see, .user = &r
+        };
         float x[N] = { 0 };
         test_fails(sa_sample(all[i], &o, &with, x, N), SM_ECANCELLED, "interrupted");
         assert_int_equal(r.seen, 3);
