@@ -151,6 +151,36 @@ static void threads_change_no_bit(void **state)
     }
 }
 
+/* One image of few positions, which oneDNN's kernels would compute on one thread: threads take panels of filters. */
+static void threads_share_one_small_image(void **state)
+{
+    static const struct {
+        int c, h, w, k;
+    } sizes[] = { { 64, 4, 3, 192 }, { 40, 8, 6, 17 }, { 33, 2, 3, 100 }, { 24, 64, 48, 16 } };
+    (void)state;
+    for (size_t i = 0; i < SM_LENGTH(sizes); i++) {
+        test_nn_weights *w = test_nn_weights_new();
+        nn_graph *g = nn_graph_new();
+        const nn_id x = nn_input(g, "x", NN_SHAPE(1, sizes[i].c, sizes[i].h, sizes[i].w));
+        const nn_id weight = nn_weight(g, test_nn_source(w), "w", NN_SHAPE(sizes[i].k, sizes[i].c, 1, 1));
+        const nn_id bias = nn_weight(g, test_nn_source(w), "b", NN_SHAPE(sizes[i].k));
+        const nn_id skip = nn_input(g, "skip", NN_SHAPE(1, sizes[i].k, sizes[i].h, sizes[i].w));
+        test_nn_ports expected, got;
+        nn_output(g, "y", nn_binary(g, NN_ADD, nn_conv(g, x, weight, bias, NULL), skip));
+        test_nn_run(g, &(nn_compile_options){ .backend = "ref", .plain = true }, NULL, 1, &expected);
+        for (int threads = 1; threads <= 5; threads++) {
+            test_nn_run(g, &(nn_compile_options){ .precision = NN_PRECISION_F32, .threads = threads }, NULL, 1, &got);
+            const double e = test_nn_error(&got, &expected);
+            if (!(e < 1e-6)) /* 64 products at most */
+                fail_msg("size %zu on %d threads: error %.3g", i, threads, e);
+            test_nn_ports_free(&got);
+        }
+        test_nn_ports_free(&expected);
+        nn_graph_free(g);
+        test_nn_weights_free(w);
+    }
+}
+
 /* The gated node's own reference kernel, as `ref` would run it. */
 static void a_gated_convolution_has_a_reference_too(void **state)
 {
@@ -207,6 +237,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(convolutions_of_every_kind_match_the_reference),
         cmocka_unit_test(threads_change_no_bit),
+        cmocka_unit_test(threads_share_one_small_image),
         cmocka_unit_test(a_gated_convolution_has_a_reference_too),
         cmocka_unit_test(compiling_survives_any_failed_allocation),
     };

@@ -179,6 +179,8 @@ int nn_dnnl_conv_step(nn_compiler *c, nn_id node, nn_step *out)
         err = nn_dnnl_winograd_step(c, node, out);
     if (err == 1)
         err = nn_dnnl_conv_tile_step(c, node, out);
+    if (err == 1)
+        err = nn_dnnl_conv_depth_step(c, node, out);
     if (err != 1)
         return err;
     return make(c, node, nn_at(nn_compiler_graph(c), node)->attrs.conv.groups, false, create_conv, out);

@@ -148,7 +148,7 @@ typedef struct {
     const tile_conv *t;
     const nn_step *step;
     nn_exec *x;
-    size_t items, parts;
+    size_t items, parts, slices; /* slices: of the panels, where segments are too few for the threads */
 } tile_job;
 
 /* The rows under the filters, gathered: [rows][slabs][depth], zeros where a filter reaches over the edge. */
@@ -195,7 +195,9 @@ static void filter_rows(const conv_shape *s, int64_t y0, int *first, int *last)
         --*last;
 }
 
-static void run_segment(const tile_job *j, int64_t item, int64_t line, int64_t i, float *work)
+/* Panels first_panel..last_panel-1 of a segment. */
+static void run_segment(const tile_job *j, int64_t item, int64_t line, int64_t i, int first_panel, int last_panel,
+                        float *work)
 {
     const tile_conv *t = j->t;
     const conv_shape *s = &t->shape;
@@ -221,16 +223,17 @@ static void run_segment(const tile_job *j, int64_t item, int64_t line, int64_t i
     a.rows = rows;
     a.slabs = (row1 - row0) * t->slabs_a_row;
     place_rows(t, item, line, first, rows, at);
-    const float *b = t->weights;
-    for (int p = 0; p < nn_tile_panels(&t->finish); p++) {
+    const int64_t panel =
+        (int64_t)t->slabs * t->depth * NN_TILE_COLUMNS * tiles->lanes; /* all but the last have all columns */
+    for (int p = first_panel; p < last_panel; p++) {
         int group;
         const int columns = nn_tile_panel(&t->finish, p, &group), width = columns * tiles->lanes;
+        const float *b = t->weights + p * panel;
         const float *bias = t->finish.bias;
         tiles->product(&a, b + (int64_t)row0 * t->slabs_a_row * t->depth * width,
                        bias ? bias + (int64_t)group * tiles->lanes * (t->finish.gated ? 2 : 1) : NULL, columns, work,
                        ldc);
         nn_tile_finish_panel(&t->finish, p, work, ldc, rows, at, j->step, j->x);
-        b += (int64_t)t->slabs * t->depth * width;
     }
 }
 
@@ -240,9 +243,12 @@ static int run_part(void *user, size_t part, int worker)
     const tile_conv *t = j->t;
     float *work = (float *)j->x->scratch + (size_t)worker * t->worker_floats;
 
+    const size_t panels = (size_t)nn_tile_panels(&t->finish);
     for (size_t i = j->items * part / j->parts; i < j->items * (part + 1) / j->parts; i++) {
-        const int64_t line = (int64_t)i / t->segments;
-        run_segment(j, line / t->shape.grid[0], line % t->shape.grid[0], (int64_t)i % t->segments, work);
+        const int64_t segment = (int64_t)(i / j->slices), line = segment / t->segments;
+        const size_t slice = i % j->slices;
+        run_segment(j, line / t->shape.grid[0], line % t->shape.grid[0], segment % t->segments,
+                    (int)(panels * slice / j->slices), (int)(panels * (slice + 1) / j->slices), work);
     }
     return 0;
 }
@@ -250,9 +256,13 @@ static int run_part(void *user, size_t part, int worker)
 static int run_tiles(const nn_step *step, nn_exec *x)
 {
     const tile_conv *t = step->state;
-    tile_job j = { .t = t, .step = step, .x = x };
+    tile_job j = { .t = t, .step = step, .x = x, .slices = 1 };
 
     j.items = (size_t)(t->shape.batch * t->shape.grid[0] * t->segments);
+    if (x->threads > 1 && j.items < (size_t)x->threads * 4) {
+        j.slices = SM_MIN((size_t)nn_tile_panels(&t->finish), (size_t)x->threads * 2);
+        j.items *= j.slices;
+    }
     j.parts = x->threads > 1 ? SM_MIN(j.items, (size_t)x->threads * 16) : 1;
     return nn_dnnl_parallel(x, j.parts, run_part, &j);
 }
@@ -350,10 +360,14 @@ static int plan_slabs(nn_compiler *c, tile_conv *t)
 }
 
 /* Against oneDNN's direct kernels: short lines and few filters waste rows and lanes of tiles; filters of one number are faster there
- * (some 10 % in YAMNet), unless a function of some cost stands behind them (EffNet). */
-static bool pays(const conv_shape *s, const nn_node *n)
+ * (some 10 % in YAMNet), unless a function of some cost stands behind them (EffNet). Of one image alone they are not: there, too, threads
+ * can share panels, where oneDNN's kernels would leave them idle. The number of threads itself changes nothing: the same bits. */
+static bool pays(const conv_shape *s, const nn_node *n, bool alone)
 {
     bool function = false;
+
+    if (alone && s->grid[1] >= nn_tiles_best()->rows / 2 && n->shape.dim[1] >= 16)
+        return true;
 
     for (int i = 0; i < n->n_posts; i++)
         function = function || (n->posts[i].kind == NN_POST_UNARY && n->posts[i].unary != NN_RELU);
@@ -375,7 +389,8 @@ int nn_dnnl_conv_tile_step(nn_compiler *c, nn_id node, nn_step *out)
         !(transposed ? read_transposed(&n, &x, &w, &t->shape) : read_conv(&n, &x, &w, &t->shape)))
         return 1;
     /* bf16: oneDNN's convolutions are twice as fast, its transposed ones ten times slower */
-    if (!gated && ((nn_dnnl_uses_bf16(c) && !transposed) || !pays(&t->shape, &n)))
+    const bool alone = x.dim[0] == 1;
+    if (!gated && ((nn_dnnl_uses_bf16(c) && !transposed) || !pays(&t->shape, &n, alone)))
         return 1;
     const int32_t from = nn_dnnl_want(c, out, n.inputs[0], true, false);
     if (from < 0)

@@ -148,6 +148,7 @@ int nn_dnnl_expand_step(nn_compiler *c, nn_id node, nn_step *out);
 /* Products in tiles (conv_tile.c, winograd.c), for conv, conv_gated and conv_transpose. 1: oneDNN's are better. */
 int nn_dnnl_conv_tile_step(nn_compiler *c, nn_id node, nn_step *out);
 int nn_dnnl_winograd_step(nn_compiler *c, nn_id node, nn_step *out);
+int nn_dnnl_conv_depth_step(nn_compiler *c, nn_id node, nn_step *out); /* conv_depth.c */
 int nn_dnnl_conv_gated_step(nn_compiler *c, nn_id node, nn_step *out);
 int nn_dnnl_dconv_step(nn_compiler *c, nn_id node, nn_step *out);
 /* What of it stands alone: own loops (group_norm.c, glu.c). */

@@ -1,0 +1,5 @@
+/* Depthwise convolutions with vectors of 8 floats. */
+#include "nn/onednn/simd_avx2.h"
+#include "nn/onednn/vmath_body.h"
+#include "nn/onednn/depth_body.h"
+#include "nn/onednn/simd_end.h"
