@@ -1,4 +1,5 @@
 /* Resamplers as streams: the table of kinds, and the FIR engine that all but libsoxr share. */
+#include <math.h>
 #include <string.h>
 
 #include "audio/resample.h"
@@ -35,7 +36,7 @@ static const sm_fir_design resampy_fast = {
     .zeros = 24, .per_zero = 512, .rolloff = 0.8682120388377784, .beta = 9.90322441645399
 };
 static const sm_fir_design resampy_old = {
-    .zeros = 64, .per_zero = 512, .rolloff = 0.9475937167399596, .beta = 14.769656459379492
+    .zeros = 64, .per_zero = 512, .rolloff = 0.9475937167399596, .beta = 14.769656459379492, .adds_up = true
 };
 static const sm_fir_design julius = { .zeros = 24, .rolloff = 0.945, .normalise = true, .repeats_edges = true };
 static const sm_fir_design torchaudio = { .zeros = 6, .rolloff = 0.99 };
@@ -59,6 +60,9 @@ struct sm_resampler {
     /* the FIR engine's: a window of the input, one run of `capacity` samples a channel */
     sm_dot_function dot;
     float *one_row; /* for banks that are not kept */
+    float *late;    /* row -1 of designs that add up their times; NULL: none */
+    int late_start;
+    double clock; /* the time of the next output, in input samples, as the original adds it up */
     float *window;
     size_t capacity, length;
     int64_t origin; /* input frame of window[0]; starts below 0 */
@@ -92,7 +96,14 @@ static int fir_open(sm_resampler *r)
     r->window = sm_alloc_aligned(samples, sizeof *r->window);
     r->one_row = sm_alloc_aligned((size_t)r->bank->taps, sizeof *r->one_row);
     r->dot = sm_dot_best();
-    return r->window && r->one_row ? 0 : SM_ENOMEM;
+    if (!r->window || !r->one_row)
+        return SM_ENOMEM;
+    if (!r->row->design->adds_up || r->to_hz > r->from_hz) /* upwards steps are whole, and both rows are one filter */
+        return 0;
+    if (!(r->late = sm_alloc_aligned((size_t)r->bank->taps, sizeof *r->late)))
+        return SM_ENOMEM;
+    r->late_start = sm_fir_bank_row(r->bank, -1, r->late);
+    return 0;
 }
 
 int sm_resampler_new(sm_resample_kind kind, int from_hz, int to_hz, int channels, sm_resampler **out)
@@ -174,6 +185,10 @@ static int fir_emit(sm_resampler *r, int64_t limit, sm_floats *out)
                 break; /* surely not yet: do not compute the row for nothing */
             at += sm_fir_bank_row(bank, i, r->one_row);
         }
+        if (i == 0 && r->late && floor(r->clock) < (double)(q * bank->a)) {
+            row = r->late;
+            at = q * bank->a + r->late_start;
+        }
         if (at + bank->taps > end)
             break;
         if (out->length + channels > out->capacity) {
@@ -183,6 +198,7 @@ static int fir_emit(sm_resampler *r, int64_t limit, sm_floats *out)
         for (size_t c = 0; c < channels; c++)
             out->data[out->length++] = r->dot(row, r->window + c * r->capacity + (at - r->origin), bank->taps);
         r->made++;
+        r->clock += r->late ? 1 / ((double)r->to_hz / (double)r->from_hz) : 0;
         if (++i == bank->b) {
             i = 0;
             q++;
@@ -257,6 +273,7 @@ int sm_resampler_reset(sm_resampler *r)
 {
     r->got = r->made = 0;
     r->length = 0;
+    r->clock = 0;
     return r->soxr ? sm_soxr_stream_reset(r->soxr) : 0;
 }
 
@@ -267,6 +284,7 @@ void sm_resampler_free(sm_resampler *r)
     sm_soxr_stream_free(r->soxr);
     sm_fir_bank_free(r->bank);
     sm_free(r->one_row);
+    sm_free(r->late);
     sm_free(r->window);
     sm_free(r);
 }

@@ -28,12 +28,14 @@ typedef struct sm_fir_design {
     double rolloff;     /* pass band, share of the lower Nyquist */
     double beta;        /* of the Kaiser window (resampy); unused for the cosine-squared ones */
     bool normalise;     /* each row sums to 1 (julius) */
+    bool adds_up;       /* resampy 0.2: the time of an output is a running sum of 1 / ratio, rounding included */
     bool repeats_edges; /* beyond its ends x stays at its edge samples rather than 0 (julius) */
 } sm_fir_design;
 
 int sm_fir_bank_new(const sm_fir_design *design, int from_hz, int to_hz, size_t max_bytes, sm_fir_bank **out);
 void sm_fir_bank_free(sm_fir_bank *bank);
-/* Row i into out[taps] (zero-filled); returns start_i. */
+/* Row i into out[taps] (zero-filled); returns start_i. resampy's row -1: row 0 as it is when the running sum of times comes out just
+ * below a whole number, the sample before it a whole step away (and with truncated steps that is another filter). */
 int sm_fir_bank_row(const sm_fir_bank *bank, int64_t i, float *out);
 
 /* Sum of a[k] b[k], n a multiple of SM_DOT_STEP. */

@@ -110,12 +110,12 @@ static int kaiser_wing(const fir_maker *m, double f, float *out, int stride)
 static int kaiser_row(const fir_maker *m, int64_t i, float *out)
 {
     const int64_t a = m->bank.a, b = m->bank.b;
-    const double f = m->scale * ((double)(i * a % b) / (double)b);
+    const double f = i < 0 ? m->scale : m->scale * ((double)(i * a % b) / (double)b);
     const int before = kaiser_wing(m, f, NULL, 0); /* x[n], x[n-1], ... */
 
     kaiser_wing(m, f, out + before - 1, -1);
     kaiser_wing(m, m->scale - f, out + before, 1); /* x[n+1], ... */
-    return (int)(i * a / b) - (before - 1);
+    return (i < 0 ? -1 : (int)(i * a / b)) - (before - 1);
 }
 
 /* sinc(pi t) cos(pi t / (2 zeros))^2 at t = (-i/b + m/a) s for every m that is inside the window. Sine and cosine go on by

@@ -192,6 +192,8 @@ static int run_once(bench_case *b)
         b->sum = 0;
         for (size_t i = 0; r.mean && i < r.n_classes; i++)
             b->sum += (double)r.mean[i];
+        for (size_t i = 0; r.embedding && r.n_classes == 0 && i < r.n_embedding; i++)
+            b->sum += (double)r.embedding[i];
         for (size_t i = 0; r.confidence && i < r.patches; i++)
             b->sum += (double)r.confidence[i];
     }

@@ -103,6 +103,28 @@ int dsp_mel_finish(dsp_mel *m, sm_floats *frames); /* the original's end padding
 void dsp_mel_free(dsp_mel *m);
 int64_t dsp_mel_frames(const dsp_mel_spec *spec, int64_t n); /* frames that n samples give in all, finish included */
 
+/* ---- pictures of one window of sound (picture.c): decibels below the window's loudest place, OpenL3's front ends ----
+ * S = |X|, M |X| or sqrt(M |X|^2) of a Hann-windowed DFT in double (the range of 160 dB reaches below what single precision
+ * resolves), L = 10 log10(max(S, 1e-10)), picture = max(L - max L, -80). Silence is a picture of zeros. Immutable; any number of
+ * threads. */
+typedef struct {
+    const char *name;     /* for messages */
+    int rate_hz, samples; /* of the window */
+    int fft, hop, frames; /* fft: 64 to 65536, a power of two */
+    int pad_left;         /* frame t begins at sample t hop - pad_left */
+    bool reflect;         /* beyond its ends the window is mirrored rather than 0 */
+    int bands;            /* mel bands up to rate_hz / 2, of area 1; 0: the fft / 2 + 1 bins themselves */
+    int mel_scale;        /* DSP_MEL_HTK, DSP_MEL_SLANEY */
+    bool power;           /* filters see powers, and the root is taken behind them */
+} dsp_picture_spec;
+typedef struct dsp_picture dsp_picture;
+int dsp_picture_new(const dsp_picture_spec *spec, dsp_picture **out); /* SM_EUSAGE: sizes that do not fit together */
+void dsp_picture_free(dsp_picture *p);
+int dsp_picture_rows(const dsp_picture *p); /* bands, or bins */
+int dsp_picture_make(const dsp_picture *p, const float *samples,
+                     float *out);                                  /* out [rows][frames], low frequencies first */
+float dsp_picture_weight(const dsp_picture *p, int band, int bin); /* of the mel matrix */
+
 /* ---- results ---- */
 typedef struct {
     double loudness_lufs, loudness_range_lu, true_peak_dbtp, sample_peak_dbfs, rms_dbfs; /* NAN: silence or too short */

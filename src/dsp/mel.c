@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "dsp/framer.h"
+#include "dsp/mel_scale.h"
 
 /* clang-format off */
 static const dsp_mel_spec specs[] = {
@@ -71,26 +72,6 @@ struct dsp_mel {
 
 /* ---- filters, in double ---- */
 
-static double mel_of_hz(int scale, double hz)
-{
-    if (scale == DSP_MEL_HTK)
-        return 2595 * log10(1 + hz / 700);
-    return hz < 1000 ? 3 * hz / 200 : 15 + log(hz / 1000) / (log(6.4) / 27);
-}
-
-static double hz_of_mel(int scale, double mel)
-{
-    if (scale == DSP_MEL_HTK)
-        return 700 * (pow(10, mel / 2595) - 1);
-    return mel < 15 ? 200 * mel / 3 : 1000 * exp((mel - 15) * (log(6.4) / 27));
-}
-
-/* Weight of the triangle over edges e[0..2] at x, in whatever unit the triangle is linear. */
-static double triangle(const double e[3], double x)
-{
-    return SM_MAX(0, SM_MIN((x - e[0]) / (e[1] - e[0]), (e[2] - x) / (e[2] - e[1])));
-}
-
 /* row[k]: the weight of bin k, which lies at bin_mel[k], in one band. */
 static void band_weights(const dsp_mel_spec *s, int band, const double *bin_mel, double *row, int bins)
 {
@@ -103,7 +84,8 @@ static void band_weights(const dsp_mel_spec *s, int band, const double *bin_mel,
     const double scale = s->filter_norm == DSP_FILTER_AREA_1 ? 2 / (hz[2] - hz[0]) : 1;
     for (int k = 0; k < bins; k++) {
         const double f = (double)k * s->rate_hz / s->fft;
-        row[k] = scale * (s->filter_shape == DSP_FILTER_LINEAR_IN_MEL ? triangle(mel, bin_mel[k]) : triangle(hz, f));
+        row[k] =
+            scale * (s->filter_shape == DSP_FILTER_LINEAR_IN_MEL ? mel_triangle(mel, bin_mel[k]) : mel_triangle(hz, f));
     }
 }
 

@@ -227,19 +227,20 @@ static bool task_is_open(const sm_engine *e, sm_task task)
     return false;
 }
 
-/* All that are installed; of several pitch or tempo models only the first in the table (the smallest): they answer the same. */
+/* All that are installed; of several that track pitch or tempo, or embed, only the first in the table: they answer the same. */
 static int open_all_installed(sm_engine *e)
 {
     size_t n = 0;
     const sm_model *const *all = sm_models(&n);
     for (size_t i = 0; i < n; i++) {
-        const bool alike = all[i]->task == SM_TASK_PITCH || all[i]->task == SM_TASK_TEMPO;
+        const sm_task task = all[i]->task;
+        const bool alike = task == SM_TASK_PITCH || task == SM_TASK_TEMPO || task == SM_TASK_EMBEDDING;
         bool there = false;
         char *path = sm_model_path(e->options.home, all[i]->name, &there);
         if (!path)
             return SM_ENOMEM;
         sm_free(path);
-        if (!there || all[i]->task >= SM_TASK_STEMS || (alike && task_is_open(e, all[i]->task)))
+        if (!there || task >= SM_TASK_STEMS || (alike && task_is_open(e, task)))
             continue;
         const int err = open_installed(e, all[i], false);
         if (err < 0 &&

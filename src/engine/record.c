@@ -345,12 +345,9 @@ static int copy_embeddings(sm_record *r, const sm_draft *d)
         if (!values || !model || !weights || !space)
             return SM_ENOMEM;
         memcpy(values, a->result->embedding, n * sizeof *values);
-        r->embeddings[r->n_embeddings++] = (sm_embedding){ .model = model,
-                                                           .space = space,
-                                                           .weights = weights,
-                                                           .dims = n,
-                                                           .windows = a->result->patches,
-                                                           .values = values };
+        r->embeddings[r->n_embeddings++] = (sm_embedding){
+            .model = model, .space = space, .weights = weights, .dims = n, .windows = a->result->heard, .values = values
+        };
     }
     return r->embeddings ? 0 : SM_ENOMEM;
 }

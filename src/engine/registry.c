@@ -247,10 +247,15 @@ int sm_models_import(const char *home, const char *path, bool replace, const sm_
 
 /* ---- pull ---- */
 
-static int fetch(const char *home, const sm_model *m, const char *url, int64_t bytes, const char *sha256,
-                 const char *file_name, const sm_download_options *d, char **path)
+static int fetch(const char *home, const sm_model *m, const sm_model_source_file *f, const char *file_name,
+                 const sm_download_options *d, char **path)
 {
-    const sm_remote_file remote = { .name = m->name, .url = url, .bytes = bytes, .sha256 = sha256 };
+    const bool git = f->sha256 && strlen(f->sha256) == 40;
+    const sm_remote_file remote = { .name = m->name,
+                                    .url = f->url,
+                                    .bytes = f->bytes,
+                                    .sha256 = git ? NULL : f->sha256,
+                                    .git_sha1 = git ? f->sha256 : NULL };
     *path = home_path(home, "downloads", file_name, "");
     return *path ? sm_download(&remote, *path, d) : SM_ENOMEM;
 }
@@ -287,9 +292,9 @@ int sm_models_pull(const char *home, const sm_model *m, const sm_pull_options *o
     if (err == 0)
         err = sm_make_directories(folder);
     if (err == 0)
-        err = fetch(home, m, source->url, source->bytes, source->sha256, file_name, &d, &weights);
+        err = fetch(home, m, source, file_name, &d, &weights);
     if (err == 0 && source->card)
-        err = fetch(home, m, source->card, 0, NULL, json, &d, &card);
+        err = fetch(home, m, &(const sm_model_source_file){ .url = source->card }, json, &d, &card);
     const bool whole = err == 0;
     if (err == 0 && (err = import_as(home, weights, m, o->replace, &got)) == SM_ENOTFOUND)
         err = sm_fail(SM_EFORMAT, "%s: what came from %s is not this model's weights", m->name, source->url);

@@ -21,6 +21,8 @@ typedef struct {
     int step;
     size_t count;
     sm_stream **whose; /* [most] */
+    bool *heard;       /* [most] */
+    float *patches;    /* what a patch_front sees; NULL: the input itself */
     float *input, *outputs[MOST_OUTPUTS];
 } batch_slot;
 
@@ -57,7 +59,10 @@ struct sm_model_worker {
 static int slot_buffers(const sm_model_handle *h, const nn_plan *first, size_t most, batch_slot *s)
 {
     size_t n;
-    if (sm_mul_overflow(most, h->n_input, &n) || !(s->input = sm_alloc_aligned(n, sizeof(float))))
+    if (sm_mul_overflow(most, h->n_input, &n) || !(s->input = sm_alloc_aligned(n, sizeof(float))) ||
+        !(s->heard = sm_alloc_zero(most, sizeof *s->heard)))
+        return SM_ENOMEM;
+    if (h->front && (sm_mul_overflow(most, h->n_patch, &n) || !(s->patches = sm_alloc_aligned(n, sizeof *s->patches))))
         return SM_ENOMEM;
     for (int i = 0; i < h->n_outputs; i++) {
         const nn_shape shape = nn_plan_output_shape(first, i);
@@ -116,6 +121,8 @@ void sm_model_worker_free(sm_model_worker *w)
             nn_run_state_free(w->lanes[i].states[k]);
     for (int i = 0; w->slots && i < w->n_slots; i++) {
         sm_free(w->slots[i].input);
+        sm_free(w->slots[i].patches);
+        sm_free(w->slots[i].heard);
         for (int k = 0; k < MOST_OUTPUTS; k++)
             sm_free(w->slots[i].outputs[k]);
     }
@@ -170,7 +177,7 @@ static void fill_slot(sm_model_worker *w, batch_slot *s, int step)
         while (sm_stream_ready(*q->streams) == 0)
             q->streams++;
         s->whose[i] = *q->streams;
-        stream_take_patch(*q->streams, s->input + i * h->n_input);
+        stream_take_patch(*q->streams, (h->front ? s->patches : s->input) + i * h->n_patch);
     }
     memset(s->input + s->count * h->n_input, 0, (batch - s->count) * h->n_input * sizeof *s->input);
 }
@@ -184,13 +191,29 @@ static size_t odd_patches(const sm_model_worker *w, size_t ready, bool all)
 
 /* ---- running ---- */
 
+/* Patches as the network takes them. */
+static int prepare(const sm_model_handle *h, const batch_slot *s)
+{
+    for (size_t k = 0; k < s->count; k++) {
+        int heard = 1;
+        if (h->front)
+            heard = h->model->patch_front->make(h->front, s->patches + k * h->n_patch, s->input + k * h->n_input);
+        else
+            stream_prepare(s->whose[k], s->input + k * h->n_input);
+        if (heard < 0)
+            return heard;
+        s->heard[k] = heard > 0;
+    }
+    return 0;
+}
+
 static int run_plan(sm_model_worker *w, const nn_plan *plan, nn_run_state *state, const batch_slot *s)
 {
     const sm_model_handle *h = w->handle;
     const void *inputs[1] = { s->input };
-    for (size_t k = 0; k < s->count; k++)
-        stream_prepare(s->whose[k], s->input + k * h->n_input);
-    const int err = nn_run(plan, state, inputs, s->outputs);
+    int err = prepare(h, s);
+    if (err == 0)
+        err = nn_run(plan, state, inputs, s->outputs);
     return err < 0 ? sm_fail_prefix(err, "%s", h->model->name) : 0;
 }
 
@@ -209,8 +232,9 @@ static int take_answers(const sm_model_worker *w, const batch_slot *s)
     const sm_model_handle *h = w->handle;
     int err = 0;
     for (size_t i = 0; i < s->count && err == 0; i++)
-        err = stream_take_answer(s->whose[i], s->outputs[h->scores_at] + i * h->n_scores,
-                                 h->embedding_at < 0 ? NULL : s->outputs[h->embedding_at] + i * h->n_embedding);
+        err = stream_take_answer(s->whose[i], h->scores_at < 0 ? NULL : s->outputs[h->scores_at] + i * h->n_scores,
+                                 h->embedding_at < 0 ? NULL : s->outputs[h->embedding_at] + i * h->n_embedding,
+                                 s->heard[i]);
     return err;
 }
 

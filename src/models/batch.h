@@ -9,8 +9,8 @@ sm_model_handle *stream_handle(const sm_stream *s);
 void stream_take_patch(sm_stream *s, float *to);
 /* What the model does to a patch before the network sees it, in place. Any thread. */
 void stream_prepare(const sm_stream *s, float *patch);
-/* One patch's answers, in the order of the patches, into the pool and on to the heads. */
-int stream_take_answer(sm_stream *s, const float *scores, const float *embedding);
+/* One patch's answers, in the order of the patches, into the pool and on to the heads. heard: it is not silence. */
+int stream_take_answer(sm_stream *s, const float *scores, const float *embedding, bool heard);
 /* Rows that no patch will need any more are given back. */
 void stream_forget(sm_stream *s);
 

