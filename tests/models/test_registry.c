@@ -33,8 +33,9 @@ static void every_row_is_whole(void **state)
         if (m->official)
             assert_non_null(sm_model_find(m->official));
         for (size_t k = 0; k < m->n_sources; k++)
-            assert_true(!strncmp(m->sources[k].url, "https://", 8) &&
-                        (!m->sources[k].sha256 || strlen(m->sources[k].sha256) == 64));
+            assert_true(
+                !strncmp(m->sources[k].url, "https://", 8) &&
+                (!m->sources[k].sha256 || strlen(m->sources[k].sha256) == 64 || strlen(m->sources[k].sha256) == 40));
     }
     assert_null(sm_model_find("nothing"));
     assert_string_equal(sm_model_find("danceability")->official, "danceability-discogs-effnet-1");
