@@ -121,8 +121,8 @@ typedef struct {
 } sm_model_source_file;
 
 typedef struct {
-    int patches;    /* patches (frames for CREPE) in 10 s of audio */
-    double audio_s; /* 10 */
+    int patches;        /* patches (frames for CREPE) in 10 s of audio */
+    double audio_s;     /* 10 */
     const char *config; /* of the part that is timed; NULL: none */
 } sm_bench_case;
 
