@@ -23,6 +23,7 @@ static const struct {
     { &nn_op_token_norm, nn_dnnl_norm_step },
     { &nn_op_group_norm, nn_dnnl_group_norm_step },
     { &nn_op_glu, nn_dnnl_glu_step },
+    { &nn_op_snake, nn_dnnl_snake_step },
     { &nn_op_reduce, nn_dnnl_reduce_step },
     { &nn_op_reshape, nn_dnnl_reshape_step },
     { &nn_op_permute, nn_dnnl_permute_step },

@@ -154,6 +154,7 @@ int nn_dnnl_dconv_step(nn_compiler *c, nn_id node, nn_step *out);
 /* What of it stands alone: own loops (group_norm.c, glu.c). */
 int nn_dnnl_group_norm_step(nn_compiler *c, nn_id node, nn_step *out);
 int nn_dnnl_glu_step(nn_compiler *c, nn_id node, nn_step *out);
+int nn_dnnl_snake_step(nn_compiler *c, nn_id node, nn_step *out);
 
 /* Long kernels in the frequency domain (conv_fft_step.c), for conv and conv_fold nodes. 1: another way is cheaper. */
 int nn_dnnl_conv_fft_step(nn_compiler *c, nn_id node, nn_step *out);
