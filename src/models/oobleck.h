@@ -39,6 +39,8 @@ typedef struct oobleck oobleck;
 /* v outlives it. o: backend, precision, threads. */
 int oobleck_open(sm_view *v, const oobleck_size *s, const nn_compile_options *o, oobleck **out);
 void oobleck_close(oobleck *a);
+/* Windows of so many latents (beside their surroundings) instead of those that are fastest. */
+void oobleck_set_window(oobleck *a, int64_t latents);
 /* 0..1 of the work; not 0: stop with SM_ECANCELLED. */
 typedef int (*oobleck_progress)(void *user, double done);
 /* latents [latent][n]; out [2][(to - from) * ratio]: only these latents' samples. Not clipped: peaks above 1 are possible. */

@@ -69,5 +69,9 @@ int sa_number(const sa_size *s, const nn_source *w, const char *name, double sec
 /* Rows of zeros of cross [n][width] count as one key with ln(how many) added to its score: fills keys [..][width] and mask [..], gives how
  * many; at most n. At least one. */
 int sa_merge_zero_rows(const float *cross, int n, int width, float *keys, float *mask);
+/* Guidance: v = negative + scale (condition - negative), all [channels, length]; phi 0..1: so much of it with the condition's spread over
+ * the channels. v may be none of the others. */
+void sa_guide(const float *condition, const float *negative, int channels, int64_t length, double scale, double phi,
+              float *v);
 
 #endif

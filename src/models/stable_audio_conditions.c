@@ -1,4 +1,4 @@
-/* What the network is told beside the prompt: numbers of seconds as tokens; and how its prompt's padding is told in one token. */
+/* What the network is told beside the prompt: numbers of seconds as tokens; and how its prompt's padding is told in one token; guidance. */
 #include <math.h>
 #include <string.h>
 
@@ -64,4 +64,31 @@ int sa_merge_zero_rows(const float *cross, int n, int width, float *keys, float 
     if (at >= 0)
         mask[at] = (float)log((double)zeros);
     return used;
+}
+
+/* Standard deviation over the channels at one latent, over n - 1. */
+static double deviation(const float *v, int channels, int64_t stride)
+{
+    double sum = 0, squares = 0;
+    for (int c = 0; c < channels; c++)
+        sum += (double)v[c * stride];
+    for (int c = 0; c < channels; c++) {
+        const double d = (double)v[c * stride] - sum / channels;
+        squares += d * d;
+    }
+    return sqrt(squares / SM_MAX(channels - 1, 1));
+}
+
+/* Lin and others 2023 for the rescaling. */
+void sa_guide(const float *condition, const float *negative, int channels, int64_t length, double scale, double phi,
+              float *v)
+{
+    for (int64_t i = 0; i < channels * length; i++)
+        v[i] = (float)((double)negative[i] + scale * ((double)condition[i] - (double)negative[i]));
+    for (int64_t k = 0; k < length && phi > 0; k++) {
+        const double own = deviation(v + k, channels, length), wanted = deviation(condition + k, channels, length);
+        const double by = own > 0 ? phi * wanted / own + 1 - phi : 1;
+        for (int c = 0; c < channels; c++)
+            v[c * length + k] = (float)(by * (double)v[c * length + k]);
+    }
 }

@@ -6,9 +6,9 @@
 
 #include "models/stable_audio.h"
 
-const char *const sa_config_keys[] = { "channels", "latent", "strides", "latents", "part",  "width",
-                                       "depth",    "heads",  "io",      "cond",    "inner", "global",
-                                       "start",    "tokens", "qk_norm", NULL };
+const char *const sa_config_keys[] = { "channels", "latent", "strides", "latents", "part",   "width",
+                                       "depth",    "heads",  "io",      "cond",    "inner",  "global",
+                                       "start",    "tokens", "qk_norm", "prompt",  "canvas", NULL };
 
 /* ---- model_config.json ---- */
 
@@ -257,6 +257,8 @@ static int read_config(const sm_model_config *c, sa_size *s)
     s->cond_inner = (int)sm_config_int(c, "inner", s->cond_inner, 1, 16384, &err);
     s->global_width = (int)sm_config_int(c, "global", s->global_width, 1, 16384, &err);
     s->has_start = sm_config_int(c, "start", s->has_start, 0, 1, &err);
+    s->prompt_tokens = (int)sm_config_int(c, "prompt", s->prompt_tokens, 1, 4096, &err);
+    s->canvas = sm_config_int(c, "canvas", s->canvas, 1, 1 << 26, &err);
     s->qk_norm = sm_config_int(c, "qk_norm", s->qk_norm, 0, 1, &err);
     return err;
 }

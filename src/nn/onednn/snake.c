@@ -56,8 +56,8 @@ static int run_snake(const nn_step *step, nn_exec *x)
     snake_job j = { .s = s, .x = x->data[step->in[0]], .y = x->data[step->out], .items = 1 };
 
     if (x->threads > 1)
-        j.items = SM_CLAMP(s->rows * (s->last ? s->channels : s->width) / ITEM_FLOATS, 1,
-                           SM_MIN(s->rows, 4 * x->threads));
+        j.items =
+            SM_CLAMP(s->rows * (s->last ? s->channels : s->width) / ITEM_FLOATS, 1, SM_MIN(s->rows, 4 * x->threads));
     return nn_dnnl_parallel(x, (size_t)j.items, snake_item, &j);
 }
 
