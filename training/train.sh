@@ -23,5 +23,12 @@ fi
     -o "$work/samplemind.safetensors" --note "sources: training/sources.csv, training/debian.csv"
 cp "$work/samplemind.safetensors" models/samplemind.safetensors
 cp "$work/samplemind.html" models/report.html 2>/dev/null || true
+# the second opinion: a layer on YAMNet's embedding, where YAMNet is installed
+if ./samplemind models verify yamnet -q 2>/dev/null; then
+    ./samplemind train --dataset "$set" --on yamnet ${LICENCES:+--licences "$LICENCES"} -o models/samplemind-yamnet.safetensors \
+        --note "sources: training/sources.csv, training/debian.csv"
+else
+    echo "models/samplemind-yamnet.safetensors stays as it is: it needs samplemind models pull yamnet" >&2
+fi
 make
 ./samplemind eval models/samplemind.safetensors --table "$set"

@@ -1,7 +1,8 @@
 /* Which answers speak of the instrument, the genre and the mood, and how they are read (docs/fields.md says it for users).
  *
- *   instrument  our classifier; where it is not sure, together with YAMNet's scores through yamnet_to_instrument (a prior: max over
- *               a class's rows of score * weight); without our classifier YAMNet alone
+ *   instrument  our classifier; where it is not sure, together with our layer on YAMNet's embedding (samplemind-yamnet), or, where
+ *               that did not run, with YAMNet's scores through yamnet_to_instrument (max over a class's rows of score * weight);
+ *               without our classifier each of these alone
  *   genre       the 400 styles of Discogs (a head, or the backbone's own output), else MusiCNN's tags that are genres
  *   mood        heads and whole networks called mood_*: the probability of the positive class */
 #include <math.h>
@@ -59,6 +60,8 @@ static const double sure = 0.7;
  * by no more than ((1 + floor) / floor)^weight, since it is silent about many one-shots. Chosen on training families
  * (docs/training.md). */
 static const double evidence_floor = 0.05, evidence_weight = 0.25;
+/* The layer's probabilities q know our classes: p^(1 - weight) q^weight, the geometric mean of two experts (Hinton 2002). */
+static const double layer_floor = 1e-4, layer_weight = 0.3;
 
 static const sm_model_answer *answer_of(const sm_model_answer *answers, size_t n, const char *name)
 {
@@ -92,30 +95,62 @@ static void vote_of_evidence(sm_verdict *v, const float *evidence)
         vote(v, "yamnet", sm_instruments[best], evidence[best]);
 }
 
-/* Our classifier's probabilities; a user's own classes that are none of ours have no evidence. */
-static int own_scores(const sm_model_answer *own, const float *evidence, sm_verdict *out)
+/* What is known besides: the layer, or the evidence of the table; NULL: not there. */
+typedef struct {
+    const sm_model_answer *layer;
+    const float *evidence; /* [SM_INSTRUMENTS] */
+} second;
+
+/* -1 where the layer has no such class. */
+static double layer_score(const sm_model_answer *layer, const char *name)
+{
+    for (size_t c = 0; c < layer->classes->n && c < layer->result->n_classes; c++)
+        if (!strcmp(layer->classes->names[c], name))
+            return (double)layer->result->mean[c];
+    return -1;
+}
+
+/* Our probability p of a class after the second opinion, not yet summing to 1. A user's own classes have none. */
+static double combined(double p, const char *name, const second *s)
+{
+    if (s->layer) {
+        const double q = layer_score(s->layer, name);
+        return q < 0 ? p : pow(p + layer_floor, 1 - layer_weight) * pow(q + layer_floor, layer_weight);
+    }
+    const int known = find_class(name);
+    return p * pow((known >= 0 ? (double)s->evidence[known] : 0) + evidence_floor, evidence_weight);
+}
+
+static void vote_of_answer(sm_verdict *v, const sm_model_answer *a)
+{
+    const size_t n = SM_MIN(a->result->n_classes, a->classes->n);
+    size_t best = 0;
+    for (size_t c = 1; c < n; c++)
+        best = a->result->mean[c] > a->result->mean[best] ? c : best;
+    vote(v, a->model->name, a->classes->names[best], a->result->mean[best]);
+}
+
+static int own_scores(const sm_model_answer *own, const second *s, sm_verdict *out)
 {
     const size_t n = SM_MIN(own->result->n_classes, own->classes->n);
-    size_t capacity = 0, best = 0;
+    size_t capacity = 0;
     double sum = 0;
-    for (size_t c = 1; c < n; c++)
-        best = own->result->mean[c] > own->result->mean[best] ? c : best;
     if (n == 0)
         return 0;
-    vote(out, own->model->name, own->classes->names[best], own->result->mean[best]);
-    const bool alone = !evidence || (double)own->result->mean[best] >= sure;
+    vote_of_answer(out, own);
+    const bool alone = (!s->evidence && !s->layer) || out->votes[0].confidence >= sure;
     for (size_t c = 0; c < n; c++) {
-        const int known = alone ? -1 : find_class(own->classes->names[c]);
-        const double e = known >= 0 ? (double)evidence[known] : 0;
-        const double p = (double)own->result->mean[c] * (alone ? 1 : pow(e + evidence_floor, evidence_weight));
-        if (add(out, &capacity, own->classes->names[c], p) < 0)
+        const double p = own->result->mean[c], q = alone ? p : combined(p, own->classes->names[c], s);
+        if (add(out, &capacity, own->classes->names[c], q) < 0)
             return SM_ENOMEM;
-        sum += p;
+        sum += q;
     }
     for (size_t c = 0; c < n && sum > 0; c++)
         out->scores[c].score /= sum;
-    if (!alone)
-        vote_of_evidence(out, evidence);
+    if (!alone && s->layer)
+        vote_of_answer(out, s->layer);
+    else if (!alone)
+        vote_of_evidence(out, s->evidence);
     return 0;
 }
 
@@ -132,6 +167,7 @@ static int evidence_scores(const float *evidence, sm_verdict *out)
 int sm_meaning_instrument(const sm_model_answer *answers, size_t n, sm_verdict *out)
 {
     const sm_model_answer *own = answer_of(answers, n, "samplemind"), *yamnet = answer_of(answers, n, "yamnet");
+    const sm_model_answer *layer = answer_of(answers, n, "samplemind-yamnet");
     float evidence[SM_INSTRUMENTS];
     int err = 0;
     *out = (sm_verdict){ 0 };
@@ -139,8 +175,12 @@ int sm_meaning_instrument(const sm_model_answer *answers, size_t n, sm_verdict *
         own = answer_of(answers, n, "samplemind-cnn");
     if (yamnet)
         sm_yamnet_instruments(yamnet->result->mean, evidence);
+    if (layer && (!layer->classes || layer->classes->n == 0))
+        layer = NULL;
     if (own && own->classes)
-        err = own_scores(own, yamnet ? evidence : NULL, out);
+        err = own_scores(own, &(second){ layer, yamnet ? evidence : NULL }, out);
+    else if (layer)
+        err = own_scores(layer, &(second){ 0 }, out);
     else if (yamnet)
         err = evidence_scores(evidence, out);
     if (err < 0)

@@ -227,6 +227,16 @@ static bool task_is_open(const sm_engine *e, sm_task task)
     return false;
 }
 
+/* A head that comes with the program waits until somebody installs what it stands on. */
+static int stands(const sm_engine *e, const sm_model *m, bool *there)
+{
+    if (!*there || !m->needs.backbone || !sm_model_shipped(m->name, &(size_t){ 0 }))
+        return 0;
+    char *path = sm_model_path(e->options.home, m->needs.backbone, there);
+    sm_free(path);
+    return path ? 0 : SM_ENOMEM;
+}
+
 /* All that are installed; of several that track pitch or tempo, or embed, only the first in the table: they answer the same. */
 static int open_all_installed(sm_engine *e)
 {
@@ -240,6 +250,8 @@ static int open_all_installed(sm_engine *e)
         if (!path)
             return SM_ENOMEM;
         sm_free(path);
+        if (stands(e, all[i], &there) < 0)
+            return SM_ENOMEM;
         if (!there || task >= SM_TASK_STEMS || (alike && task_is_open(e, task)))
             continue;
         const int err = open_installed(e, all[i], false);

@@ -61,6 +61,8 @@ typedef struct {
     double temperature;
     const char *const *classes;
 } sm_classifier_head;
+/* Embeddings of a backbone [N, width] -> its probabilities: what a file of `train --on` holds (classifier_head.c). */
+nn_id sm_classifier_head_scores(nn_graph *g, const nn_source *w, const sm_classifier_head *h, nn_id rows);
 /* The heads that a file names, in an arena; without a word about them: "instrument" with the classes of sm_instruments. */
 int sm_classifier_heads(const sm_weights *w, sm_arena *a, sm_classifier_head *heads, size_t *n);
 

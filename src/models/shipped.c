@@ -4,30 +4,43 @@
 
 #include "models/model.h"
 
-#ifdef SM_SHIPPED /* set by the Makefile where the file is there */
-__asm__(".section .rodata,\"a\",@progbits\n"
-        ".balign 64\n"
-        "sm_shipped_begin:\n"
-        ".incbin \"models/samplemind.safetensors\"\n"
-        "sm_shipped_end:\n"
-        ".byte 0\n"
-        ".previous\n");
-extern const char sm_shipped_begin[] __attribute__((visibility("hidden")));
-extern const char sm_shipped_end[] __attribute__((visibility("hidden")));
+#define SHIP(id, file)                                                                                                 \
+    __asm__(".section .rodata,\"a\",@progbits\n"                                                                       \
+            ".balign 64\n"                                                                                             \
+            "sm_shipped_" #id "_begin:\n"                                                                              \
+            ".incbin \"" file "\"\n"                                                                                   \
+            "sm_shipped_" #id "_end:\n"                                                                                \
+            ".byte 0\n"                                                                                                \
+            ".previous\n");                                                                                            \
+    extern const char sm_shipped_##id##_begin[] __attribute__((visibility("hidden")));                                 \
+    extern const char sm_shipped_##id##_end[] __attribute__((visibility("hidden")));
+
+/* Both macros are set by the Makefile where the file is there. */
+#ifdef SM_SHIPPED_samplemind
+SHIP(own, "models/samplemind.safetensors")
+#endif
+#ifdef SM_SHIPPED_samplemind_yamnet
+SHIP(yamnet, "models/samplemind-yamnet.safetensors")
+#endif
 
 const void *sm_model_shipped(const char *name, size_t *size)
 {
-    *size = 0;
-    if (strcmp(name, "samplemind") != 0)
-        return NULL;
-    *size = (size_t)(sm_shipped_end - sm_shipped_begin);
-    return sm_shipped_begin;
-}
-#else
-const void *sm_model_shipped(const char *name, size_t *size)
-{
-    (void)name;
+    static const struct {
+        const char *name, *begin, *end;
+    } files[] = {
+#ifdef SM_SHIPPED_samplemind
+        { "samplemind", sm_shipped_own_begin, sm_shipped_own_end },
+#endif
+#ifdef SM_SHIPPED_samplemind_yamnet
+        { "samplemind-yamnet", sm_shipped_yamnet_begin, sm_shipped_yamnet_end },
+#endif
+        { "", NULL, NULL }
+    };
+    for (size_t i = 0; i + 1 < SM_LENGTH(files); i++)
+        if (!strcmp(name, files[i].name)) {
+            *size = (size_t)(files[i].end - files[i].begin);
+            return files[i].begin;
+        }
     *size = 0;
     return NULL;
 }
-#endif

@@ -141,6 +141,26 @@ void sm_trained_free(sm_trained *t);
 /* Sounds are read if they are not (at the front end's rate). */
 int sm_train(sm_sounds *s, const sm_train_options *o, sm_trained *out);
 
+/* ---- a classifier on another network's embedding (probe.c) ---- */
+typedef struct {
+    const char *on;   /* the backbone: "yamnet"; it must be installed */
+    const char *out;  /* the file: the model samplemind-yamnet */
+    const char *note; /* what the data is: kept in the file */
+    int threads;      /* 0: all cores */
+    double smoothing, held_out;
+    bool f16;
+    sm_progress_fn progress;
+    void *user;
+} sm_probe_options;
+void sm_probe_options_init(sm_probe_options *o);
+typedef struct {
+    size_t sounds, held_sounds, val_sounds;
+    double decay, temperature; /* chosen on the held-out families */
+    double held_top1, held_loss, val_top1, val_top3;
+} sm_probed;
+/* SM_EUSAGE (no such backbone, one class), SM_ENOTFOUND (its weights are not installed), SM_ENOMEM, SM_ECANCELLED. */
+int sm_probe_train(sm_sounds *s, const sm_probe_options *o, sm_probed *out);
+
 /* Training's speed on made-up sounds (bench.c): whole steps on `threads` (0: all cores), parts on one. */
 typedef struct {
     double sounds_per_s;   /* best step */

@@ -6,11 +6,14 @@
 #include "train/trainer.h"
 
 /* ---- who is on which side ---- */
+bool trainer_is_held(const char *key, double share)
+{
+    return (sm_unit(sm_unit_hash("held out", 0), sm_fnv1a64(key, strlen(key))) + 1) / 2 < share;
+}
+
 static bool is_held(const trainer *t, const sm_sound *s)
 {
-    const char *key = t->o->random_split ? sm_path_name(s->path) : s->family;
-    const double u = (sm_unit(sm_unit_hash("held out", 0), sm_fnv1a64(key, strlen(key))) + 1) / 2;
-    return u < t->o->held_out;
+    return trainer_is_held(t->o->random_split ? sm_path_name(s->path) : s->family, t->o->held_out);
 }
 
 static int add(train_set *set, size_t most, size_t sound)
