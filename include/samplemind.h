@@ -255,6 +255,58 @@ SM_API int sm_separate_file(sm_separator *s, const char *path, sm_stem_sink sink
 SM_API int sm_separate_buffer(sm_separator *s, const float *interleaved, size_t frames, int rate_hz, int channels,
                               sm_stem_sink sink, void *user);
 
+/* ---- duplicates: files that are the same ---- */
+
+/* How alike two files are; each level takes in those before it. */
+typedef enum {
+    SM_DUPES_BYTES,  /* the same bytes */
+    SM_DUPES_AUDIO,  /* the same samples in another container, or with other tags */
+    SM_DUPES_SOUND,  /* the same recording: another format, gain, rate, silence around it; proved by the waveform */
+    SM_DUPES_VARIANT /* much alike, and not the same: another setting, take, or ending */
+} sm_dupe_level;
+/* Which file of a group is kept. Where a rule says nothing, and with SM_KEEP_BEST always: lossless before lossy, more channels, higher
+ * rate, deeper, longer, more bits a second, older, then the shorter path. */
+typedef enum { SM_KEEP_BEST, SM_KEEP_OLDEST, SM_KEEP_NEWEST, SM_KEEP_LARGEST, SM_KEEP_SMALLEST, SM_KEEP_SHORTEST_PATH } sm_keep_rule;
+
+/* Start from sm_dupes_options_init. */
+typedef struct {
+    size_t size;
+    sm_dupe_level level;      /* default SM_DUPES_SOUND */
+    sm_keep_rule keep;        /* default SM_KEEP_BEST */
+    const char *library;      /* folder whose fingerprints are used where they are up to date; NULL: every file is read */
+    double least_correlation; /* that proves a pair of SM_DUPES_SOUND; 0: 0.85 */
+    int jobs;                 /* threads; 0: one for each core */
+    sm_progress_fn progress;
+    void *user;
+} sm_dupes_options;
+SM_API void sm_dupes_options_init(sm_dupes_options *o);
+
+/* One file of a group. Texts are borrowed from the result. */
+typedef struct {
+    const char *path;
+    int64_t bytes;
+    double duration_s; /* NAN where the sound was not read (SM_DUPES_BYTES) */
+    const char *container, *codec;
+    int sample_rate_hz, channels, bit_depth; /* 0: not known; depth 0: lossy */
+    /* Against the file that ties it to the group: the keeper where they are a pair, else the nearest. Nothing for the keeper. */
+    const char *like; /* NULL for the keeper */
+    sm_dupe_level level;
+    double similarity;           /* of the fingerprints, 0..1 */
+    double correlation;          /* of the waveforms, 0..1; NAN where bytes or audio are the same */
+    double offset_s, gain_db;    /* begins later by, is louder by; NAN likewise */
+} sm_dupe_file;
+typedef struct sm_dupes sm_dupes;
+/* Finds groups of duplicates among files (paths to sounds, no folders), or, where n is 0, among all files of the library that are
+ * there. Two names of one file (links) are one file. Never changes anything. Errors: SM_EUSAGE, SM_ENOTFOUND (no such library),
+ * SM_ECANCELLED, SM_ENOMEM; files that cannot be read are left out and told by sm_dupes_problem. */
+SM_API int sm_dupes_find(const sm_dupes_options *o, const char *const *paths, size_t n, sm_dupes **out);
+SM_API void sm_dupes_free(sm_dupes *d);
+SM_API size_t sm_dupes_files(const sm_dupes *d);  /* how many were compared */
+SM_API size_t sm_dupes_groups(const sm_dupes *d); /* ordered by the keepers' paths */
+/* The files of group i, *n >= 2 of them: the suggested keeper first, the others by path. NULL past the end. */
+SM_API const sm_dupe_file *sm_dupes_group(const sm_dupes *d, size_t i, size_t *n);
+SM_API const char *sm_dupes_problem(const sm_dupes *d, size_t i); /* one sentence a file; NULL past the end */
+
 #ifdef __cplusplus
 }
 #endif

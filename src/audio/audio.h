@@ -122,4 +122,9 @@ void sm_resampler_free(sm_resampler *r);
 int64_t sm_resampled_frames(sm_resample_kind kind, int from_hz, int to_hz,
                             int64_t frames); /* the original's output length */
 
+/* ---- whole sounds (whole.c) ----
+ * Reads a file as mono (mean of the channels) at rate_hz (0: its own), at most max_s seconds (0: all; never more than an hour), and
+ * appends it. info may be NULL. Appends nothing when it fails: the errors of sm_audio_open. */
+int sm_sound_read(const char *file, int rate_hz, double max_s, sm_floats *mono, sm_audio_info *info);
+
 #endif

@@ -25,6 +25,17 @@ void dsp_window(dsp_window_kind kind, int n, float *out);
 void dsp_power(const float *re_im, int bins, float *out); /* squared magnitudes */
 void dsp_magnitude(const float *re_im, int bins, float *out);
 
+/* ---- two waveforms (correlate.c) ----
+ * The largest absolute normalised cross-correlation within most_lag samples: at lag l, a[i + l] meets b[i], and only what overlaps
+ * counts (at least half of the energy of both must). between: also at sixteenths of a sample, for copies that were resampled. */
+typedef struct {
+    double correlation; /* -1..1; negative: one is upside down. 0: silence, or nothing overlaps enough */
+    double lag;         /* samples that a begins before b does */
+    double gain;        /* factor that makes b as loud as a; negative: upside down */
+} dsp_correlation;
+/* 0, SM_ENOMEM, or SM_ELIMIT (more than 2^22 samples). */
+int dsp_correlate(const float *a, size_t na, const float *b, size_t nb, int most_lag, bool between, dsp_correlation *out);
+
 /* ---- spectra of a whole chunk and back (chunk_stft.c): what networks over complex spectra take ----
  * Periodic Hann window of n_fft samples, hop n_fft / 4, divided by sqrt(n_fft) (torch.stft's "normalized"), without the Nyquist
  * bin. The chunk is continued by reflection; frame t covers samples t hop - 3/2 hop .. t hop + 5/2 hop, so that `samples` of it

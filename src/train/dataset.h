@@ -112,9 +112,4 @@ typedef struct {
 int sm_dataset_propose(sm_dataset *d, const sm_proposal *p); /* replaces what this model said before */
 int sm_dataset_proposals(sm_dataset *d, int64_t item, sm_arena *a, sm_proposal **out, size_t *n); /* by model's name */
 
-/* ---- the sound of an item ----
- * Reads a whole file as mono (mean of the channels) at rate_hz (0: its own), at most max_s seconds (0: all; never more than an
- * hour). info may be NULL. Appends nothing when it fails: the errors of sm_audio_open. */
-int sm_sound_read(const char *file, int rate_hz, double max_s, sm_floats *mono, sm_audio_info *info);
-
 #endif

@@ -71,59 +71,11 @@ int print_of_wave(const float wave[PRINT_WAVE], int8_t print[PRINT_SIZE])
     return err;
 }
 
-/* Running sums of squares: energy of the first i samples. */
-static void energies(const float *x, double *out)
-{
-    out[0] = 0;
-    for (int i = 0; i < PRINT_WAVE; i++)
-        out[i + 1] = out[i] + (double)x[i] * x[i];
-}
-
-/* The largest over lags: at lag l, a[i + l] meets b[i], and both count only where they overlap. */
-static double best_lag(const float *products, int n, const double *ea, const double *eb)
-{
-    enum { MOST_LAG = 512 };
-    double best = 0;
-    for (int lag = -MOST_LAG; lag <= MOST_LAG; lag++) {
-        const int overlap = PRINT_WAVE - (lag < 0 ? -lag : lag);
-        const double energy_a = lag >= 0 ? ea[PRINT_WAVE] - ea[lag] : ea[overlap];
-        const double energy_b = lag >= 0 ? eb[overlap] : eb[PRINT_WAVE] - eb[-lag];
-        const double norm = sqrt(energy_a * energy_b);
-        /* an overlap without most of the energy of both would compare tails */
-        if (energy_a < 0.5 * ea[PRINT_WAVE] || energy_b < 0.5 * eb[PRINT_WAVE] || !(norm > 0))
-            continue;
-        best = fmax(best, fabs((double)products[lag >= 0 ? lag : n + lag]) / norm);
-    }
-    return fmin(best, 1);
-}
-
 int print_correlation(const float a[PRINT_WAVE], const float b[PRINT_WAVE], double *out)
 {
-    const int n = 18432; /* 2^11 * 9 > 2 * PRINT_WAVE: no wrap within the lags */
-    const size_t pairs = (size_t)n / 2 + 1;
-    dsp_fft *fft = NULL;
-    float *work = sm_alloc_zero((size_t)n + 4 * pairs, sizeof *work);
-    double *sums = sm_alloc(2 * (PRINT_WAVE + 1), sizeof *sums);
-    int err = work && sums ? dsp_fft_new(n, &fft) : SM_ENOMEM;
-    *out = 0;
-    if (err == 0) {
-        float *fa = work + n, *fb = fa + 2 * pairs;
-        memcpy(work, a, PRINT_WAVE * sizeof *a);
-        dsp_fft_forward(fft, work, fa);
-        memcpy(work, b, PRINT_WAVE * sizeof *b);
-        dsp_fft_forward(fft, work, fb);
-        for (size_t i = 0; i < 2 * pairs; i += 2) { /* a times the conjugate of b */
-            const float re = fa[i] * fb[i] + fa[i + 1] * fb[i + 1], im = fa[i + 1] * fb[i] - fa[i] * fb[i + 1];
-            fa[i] = re;
-            fa[i + 1] = im;
-        }
-        dsp_fft_inverse(fft, fa, work);
-        energies(a, sums);
-        energies(b, sums + PRINT_WAVE + 1);
-        *out = best_lag(work, n, sums, sums + PRINT_WAVE + 1);
-    }
-    dsp_fft_free(fft);
-    sm_free(work);
-    sm_free(sums);
+    enum { MOST_LAG = 512 };
+    dsp_correlation c;
+    const int err = dsp_correlate(a, PRINT_WAVE, b, PRINT_WAVE, MOST_LAG, false, &c);
+    *out = fabs(c.correlation);
     return err;
 }

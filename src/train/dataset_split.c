@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "train/dataset_parts.h"
-#include "train/union_find.h"
+#include "base/union_find.h"
 
 enum { SIDES = 3, NO_SIDE = -1 };
 static const char *const side_names[SIDES] = { "train", "val", "test" };

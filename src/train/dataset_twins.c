@@ -9,7 +9,7 @@
 
 #include "train/dataset_parts.h"
 #include "train/dataset_print.h"
-#include "train/union_find.h"
+#include "base/union_find.h"
 
 enum { BLOCK_FRAMES = 2, BLOCK_BANDS = 4, COARSE = (PRINT_FRAMES / BLOCK_FRAMES) * (PRINT_BANDS / BLOCK_BANDS) };
 

@@ -1,5 +1,5 @@
-/* The sound of a file, whole and mono, as training, twins and the verify screen want it. */
-#include "train/dataset.h"
+/* The sound of a file, whole and mono, as training, duplicates and the verify screen want it. */
+#include "audio/audio.h"
 
 enum { PIECE = 16384, LONGEST_S = 3600 };
 

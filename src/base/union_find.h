@@ -1,6 +1,6 @@
 /* Disjoint sets of 0..n-1. */
-#ifndef SM_TRAIN_UNION_FIND_H
-#define SM_TRAIN_UNION_FIND_H
+#ifndef SM_BASE_UNION_FIND_H
+#define SM_BASE_UNION_FIND_H
 
 #include "base/base.h"
 
