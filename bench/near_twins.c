@@ -116,7 +116,8 @@ static int make_print(void *user, size_t i, int worker)
 {
     bench *b = user;
     sm_floats wave = { 0 };
-    int err = sm_print_wave(b->copies[i].path, &wave);
+    sm_print_cut cut;
+    int err = sm_print_wave(b->copies[i].path, &wave, &cut);
     (void)worker;
     if (err == 0)
         err = sm_print_of(wave.data, wave.length, &b->sounds[i].print);
@@ -129,7 +130,9 @@ static bool proved_twins(const bench *b, size_t x, size_t y)
 {
     sm_floats p = { 0 }, q = { 0 };
     sm_print_proof proof = { 0 };
-    if (sm_print_wave(b->copies[x * KINDS].path, &p) == 0 && sm_print_wave(b->copies[y * KINDS].path, &q) == 0)
+    sm_print_cut cut;
+    if (sm_print_wave(b->copies[x * KINDS].path, &p, &cut) == 0 &&
+        sm_print_wave(b->copies[y * KINDS].path, &q, &cut) == 0)
         sm_print_prove(&p, &q, &proof);
     sm_floats_free(&p);
     sm_floats_free(&q);

@@ -307,6 +307,21 @@ SM_API size_t sm_dupes_groups(const sm_dupes *d); /* ordered by the keepers' pat
 SM_API const sm_dupe_file *sm_dupes_group(const sm_dupes *d, size_t i, size_t *n);
 SM_API const char *sm_dupes_problem(const sm_dupes *d, size_t i); /* one sentence a file; NULL past the end */
 
+/* What was moved, or would be; one call a file, before it is done. from and to are absolute. */
+typedef void (*sm_move_fn)(void *user, const char *from, const char *to);
+typedef struct {
+    size_t moved, failed;
+    sm_move_fn told;                                                      /* or NULL */
+    void (*problem)(void *user, const char *path, const char *reason);   /* or NULL: a file that stays where it is, and why */
+    void *user;
+} sm_moves;
+/* Moves every file of the groups but the keepers into `folder` (below it as they lay below what they have in common), which is made.
+ * Nothing is ever replaced or deleted. The library's journal keeps what was done; the library is made where there is none. plan:
+ * only tells. Errors: SM_EIO (the folder cannot be made), those of opening the library. */
+SM_API int sm_dupes_move(const sm_dupes *d, const char *library, const char *folder, int plan, sm_moves *m);
+/* Takes back the last move of this kind that the journal has: "dupes" or "rename". SM_ENOTFOUND: there is none. */
+SM_API int sm_moves_undo(const char *library, const char *what, sm_moves *m);
+
 #ifdef __cplusplus
 }
 #endif

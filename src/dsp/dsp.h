@@ -30,7 +30,7 @@ void dsp_magnitude(const float *re_im, int bins, float *out);
  * counts (at least half of the energy of both must). between: also at sixteenths of a sample, for copies that were resampled. */
 typedef struct {
     double correlation; /* -1..1; negative: one is upside down. 0: silence, or nothing overlaps enough */
-    double lag;         /* samples that a begins before b does */
+    double lag;         /* samples by which things happen later in a than in b */
     double gain;        /* factor that makes b as loud as a; negative: upside down */
 } dsp_correlation;
 /* 0, SM_ENOMEM, or SM_ELIMIT (more than 2^22 samples). */

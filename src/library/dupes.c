@@ -178,6 +178,7 @@ static int prove_row(void *user, size_t item, int worker)
     search *s = user;
     const size_t from = s->starts[s->first + item], to = s->starts[s->first + item + 1];
     sm_floats a = { 0 }, b = { 0 };
+    sm_print_cut cut_a = { 0 }, cut_b = { 0 };
     int err = 0;
     (void)worker;
     for (size_t i = from; i < to && err == 0; i++) {
@@ -185,11 +186,15 @@ static int prove_row(void *user, size_t item, int worker)
         if (!is_candidate(p))
             continue;
         if (a.length == 0)
-            err = sm_print_wave(s->sounds[p->a].path, &a);
+            err = sm_print_wave(s->sounds[p->a].path, &a, &cut_a);
         if (err == 0)
-            err = sm_print_wave(s->sounds[p->b].path, &b);
+            err = sm_print_wave(s->sounds[p->b].path, &b, &cut_b);
         if (err == 0)
             err = sm_print_prove(&a, &b, &p->proof);
+        if (err == 0 && p->proof.correlation > 0) { /* of the files, not of what was cut out of them */
+            p->proof.gain_db += 20 * log10((double)cut_a.peak / (double)cut_b.peak);
+            p->proof.lag_s += cut_a.start_s - cut_b.start_s;
+        }
         if (err == 0 && p->proof.correlation >= s->limits->least_correlation &&
             p->proof.click >= s->limits->least_click)
             p->level = SM_DUPES_SOUND;

@@ -30,6 +30,7 @@ typedef struct {
     size_t first; /* of the batch in hand */
     sm_dupe_pair *pairs;
     size_t n_pairs;
+    size_t *ties, *tie_starts; /* the pairs of sound i: ties[tie_starts[i]] .. before ties[tie_starts[i + 1]] */
 } search;
 
 void sm_dupes_options_init(sm_dupes_options *o)
@@ -187,7 +188,7 @@ static int read_one(void *user, size_t i, int worker)
     (void)worker;
     if (s->known[i + s->first])
         return 0;
-    if (!alone(s->d, i + s->first) && x->bytes > 0) {
+    if ((s->o->library || !alone(s->d, i + s->first)) && x->bytes > 0) { /* with a library, sizes are in no order */
         err = sm_hash_file(SM_HASH_XXH128, x->path, hex);
         if (err == 0)
             snprintf(x->hash, sizeof x->hash, "%.32s", hex);
@@ -258,14 +259,32 @@ static int gather(search *s, const char *const *paths, size_t n)
 
 /* ---- groups ---- */
 
+static int index_ties(search *s)
+{
+    s->tie_starts = sm_alloc_zero(s->d->n + 2, sizeof *s->tie_starts);
+    s->ties = sm_alloc(2 * s->n_pairs, sizeof *s->ties);
+    if (!s->tie_starts || !s->ties)
+        return SM_ENOMEM;
+    size_t *starts = s->tie_starts + 1; /* while filling: where the next one of sound i goes */
+    for (size_t i = 0; i < s->n_pairs; i++) {
+        s->tie_starts[s->pairs[i].a + 2]++;
+        s->tie_starts[s->pairs[i].b + 2]++;
+    }
+    for (size_t i = 1; i < s->d->n + 2; i++)
+        s->tie_starts[i] += s->tie_starts[i - 1];
+    for (size_t i = 0; i < s->n_pairs; i++) {
+        s->ties[starts[s->pairs[i].a]++] = i;
+        s->ties[starts[s->pairs[i].b]++] = i;
+    }
+    return 0;
+}
+
 /* The pair that ties `member` to its group: with the keeper where there is one, else the strongest. */
 static const sm_dupe_pair *tie(const search *s, size_t member, size_t keeper)
 {
     const sm_dupe_pair *best = NULL;
-    for (size_t i = 0; i < s->n_pairs; i++) {
-        const sm_dupe_pair *p = &s->pairs[i];
-        if (p->a != member && p->b != member)
-            continue;
+    for (size_t i = s->tie_starts[member]; i < s->tie_starts[member + 1]; i++) {
+        const sm_dupe_pair *p = &s->pairs[s->ties[i]];
         if (p->a == keeper || p->b == keeper)
             return p;
         if (!best || p->level < best->level || (p->level == best->level && p->similarity > best->similarity))
@@ -303,7 +322,6 @@ static sm_dupe_file file_of(const search *s, size_t member, const sm_dupe_pair *
     return f;
 }
 
-/* Where each pair stands in the list of its sounds, so that a group's ties are found without walking all pairs. */
 typedef struct {
     size_t root, index;
     const char *path;
@@ -356,7 +374,7 @@ static int make_groups(search *s)
     size_t *parent = union_find_new(d->n), *keeper = sm_alloc(d->n, sizeof *keeper);
     bool *tied = sm_alloc_zero(d->n, sizeof *tied);
     member *members = sm_alloc(d->n, sizeof *members);
-    int err = parent && keeper && tied && members ? 0 : SM_ENOMEM;
+    int err = parent && keeper && tied && members ? index_ties(s) : SM_ENOMEM;
     if (err == 0) {
         for (size_t i = 0; i < s->n_pairs; i++)
             union_find_join(parent, s->pairs[i].a, s->pairs[i].b);
@@ -408,6 +426,8 @@ int sm_dupes_find(const sm_dupes_options *o, const char *const *paths, size_t n,
     if (err == 0)
         err = make_groups(&s);
     sm_free(s.pairs);
+    sm_free(s.ties);
+    sm_free(s.tie_starts);
     sm_pool_free(s.pool);
     if (err < 0)
         sm_dupes_free(d);

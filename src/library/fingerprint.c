@@ -8,7 +8,7 @@ static const float floor_db = 50;
 
 /* ---- the wave ---- */
 
-void sm_print_trim(sm_floats *wave)
+sm_print_cut sm_print_trim(sm_floats *wave)
 {
     float peak = 0;
     size_t start = 0, end = wave->length;
@@ -23,14 +23,15 @@ void sm_print_trim(sm_floats *wave)
     for (size_t i = start; i < end; i++)
         wave->data[i - start] = wave->data[i] / peak;
     wave->length = end - start;
+    return (sm_print_cut){ peak, (double)start / PRINT_RATE };
 }
 
-int sm_print_wave(const char *path, sm_floats *wave)
+int sm_print_wave(const char *path, sm_floats *wave, sm_print_cut *cut)
 {
     wave->length = 0;
     const int err = sm_sound_read(path, PRINT_RATE, PRINT_READ_S, wave, NULL);
     if (err == 0)
-        sm_print_trim(wave);
+        *cut = sm_print_trim(wave);
     return err;
 }
 

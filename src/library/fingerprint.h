@@ -23,10 +23,13 @@ typedef struct {
 } sm_print;
 
 /* The beginning of a sound as it is compared: mono at PRINT_RATE, from where it first is above -50 dB of its peak to where it last
- * is, at most PRINT_MOST samples, peak 1. Nothing is added for silence. The errors of sm_audio_open. */
-int sm_print_wave(const char *path, sm_floats *wave);
-/* The same of mono samples that are there already, in place. */
-void sm_print_trim(sm_floats *wave);
+ * is, at most PRINT_MOST samples, peak 1. Silence is of length 0. The errors of sm_audio_open. */
+typedef struct {
+    float peak;     /* that it was divided by */
+    double start_s; /* how much was cut off in front */
+} sm_print_cut;
+int sm_print_wave(const char *path, sm_floats *wave, sm_print_cut *cut);
+sm_print_cut sm_print_trim(sm_floats *wave); /* the same of mono samples that are there already, in place */
 int sm_print_of(const float *wave, size_t n, sm_print *out); /* of such a wave; the caller's: sm_print_free */
 void sm_print_free(sm_print *p);                             /* leaves it empty */
 
@@ -46,8 +49,8 @@ typedef struct {
     double correlation; /* of the whole: absolute value, 0..1 */
     double
         click; /* of the differences between samples in the first 50 ms: the settings of a drum machine differ there */
-    double lag_s,
-        gain_db; /* b's beginning after a's within their trimmed waves; what b is to be raised by (peaks are 1) */
+    double lag_s;   /* by how much later things happen in a than in b */
+    double gain_db; /* by how much a is louder */
     bool inverted;
 } sm_print_proof;
 int sm_print_prove(const sm_floats *a, const sm_floats *b, sm_print_proof *out);
