@@ -266,14 +266,21 @@ typedef enum {
 } sm_dupe_level;
 /* Which file of a group is kept. Where a rule says nothing, and with SM_KEEP_BEST always: lossless before lossy, more channels, higher
  * rate, deeper, longer, more bits a second, older, then the shorter path. */
-typedef enum { SM_KEEP_BEST, SM_KEEP_OLDEST, SM_KEEP_NEWEST, SM_KEEP_LARGEST, SM_KEEP_SMALLEST, SM_KEEP_SHORTEST_PATH } sm_keep_rule;
+typedef enum {
+    SM_KEEP_BEST,
+    SM_KEEP_OLDEST,
+    SM_KEEP_NEWEST,
+    SM_KEEP_LARGEST,
+    SM_KEEP_SMALLEST,
+    SM_KEEP_SHORTEST_PATH
+} sm_keep_rule;
 
 /* Start from sm_dupes_options_init. */
 typedef struct {
     size_t size;
-    sm_dupe_level level;      /* default SM_DUPES_SOUND */
-    sm_keep_rule keep;        /* default SM_KEEP_BEST */
-    const char *library;      /* folder whose fingerprints are used where they are up to date; NULL: every file is read */
+    sm_dupe_level level; /* default SM_DUPES_SOUND */
+    sm_keep_rule keep;   /* default SM_KEEP_BEST */
+    const char *library; /* folder whose fingerprints are used where they are up to date; NULL: every file is read */
     double least_correlation; /* that proves a pair of SM_DUPES_SOUND; 0: 0.85 */
     int jobs;                 /* threads; 0: one for each core */
     sm_progress_fn progress;
@@ -291,9 +298,9 @@ typedef struct {
     /* Against the file that ties it to the group: the keeper where they are a pair, else the nearest. Nothing for the keeper. */
     const char *like; /* NULL for the keeper */
     sm_dupe_level level;
-    double similarity;           /* of the fingerprints, 0..1 */
-    double correlation;          /* of the waveforms, 0..1; NAN where bytes or audio are the same */
-    double offset_s, gain_db;    /* begins later by, is louder by; NAN likewise */
+    double similarity;        /* of the fingerprints, 0..1 */
+    double correlation;       /* of the waveforms, 0..1; NAN where bytes or audio are the same */
+    double offset_s, gain_db; /* begins later by, is louder by; NAN likewise */
 } sm_dupe_file;
 typedef struct sm_dupes sm_dupes;
 /* Finds groups of duplicates among files (paths to sounds, no folders), or, where n is 0, among all files of the library that are
@@ -311,8 +318,9 @@ SM_API const char *sm_dupes_problem(const sm_dupes *d, size_t i); /* one sentenc
 typedef void (*sm_move_fn)(void *user, const char *from, const char *to);
 typedef struct {
     size_t moved, failed;
-    sm_move_fn told;                                                      /* or NULL */
-    void (*problem)(void *user, const char *path, const char *reason);   /* or NULL: a file that stays where it is, and why */
+    sm_move_fn told; /* or NULL */
+    void (*problem)(void *user, const char *path,
+                    const char *reason); /* or NULL: a file that stays where it is, and why */
     void *user;
 } sm_moves;
 /* Moves every file of the groups but the keepers into `folder` (below it as they lay below what they have in common), which is made.

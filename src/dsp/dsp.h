@@ -34,7 +34,8 @@ typedef struct {
     double gain;        /* factor that makes b as loud as a; negative: upside down */
 } dsp_correlation;
 /* 0, SM_ENOMEM, or SM_ELIMIT (more than 2^22 samples). */
-int dsp_correlate(const float *a, size_t na, const float *b, size_t nb, int most_lag, bool between, dsp_correlation *out);
+int dsp_correlate(const float *a, size_t na, const float *b, size_t nb, int most_lag, bool between,
+                  dsp_correlation *out);
 
 /* ---- spectra of a whole chunk and back (chunk_stft.c): what networks over complex spectra take ----
  * Periodic Hann window of n_fft samples, hop n_fft / 4, divided by sqrt(n_fft) (torch.stft's "normalized"), without the Nyquist
