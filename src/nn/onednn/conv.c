@@ -49,6 +49,18 @@ typedef struct {
     dnnl_dims_t stride, dilation, before, after;
 } conv_parts;
 
+/* One image whose positions do not know of each other is as good as a batch of them. 0: it is not so; else how many there are. */
+static int64_t lone_positions(const nn_node *n, const nn_node *x, const nn_node *w)
+{
+    const nn_conv_attrs *a = &n->attrs.conv;
+    const int64_t positions = nn_product(&n->shape, 2, n->shape.rank);
+
+    if (n->op != &nn_op_conv || n->shape.dim[0] != 1 || nn_product(&w->shape, 2, w->shape.rank) != 1 || a->groups != 1)
+        return 0;
+    return nn_product(&x->shape, 2, x->shape.rank) == positions && a->stride[0] == 1 && a->stride[1] == 1 ? positions
+                                                                                                          : 0;
+}
+
 static void fill_parts(conv_parts *d, const nn_node *n, const nn_node *x, const nn_node *w, int groups, bool transposed,
                        int parts, bool bf16, bool bf16_out)
 {
@@ -56,8 +68,13 @@ static void fill_parts(conv_parts *d, const nn_node *n, const nn_node *x, const 
     dnnl_dims_t dims;
     const int rank = weight_dims(&w->shape, groups, transposed, dims);
 
-    in.dim[0] /= parts;
-    result.dim[0] /= parts;
+    if (lone_positions(n, x, w) > 0 && parts > 1) {
+        for (int i = 2; i < in.rank; i++)
+            in.dim[i] = result.dim[i] = i == in.rank - 1 ? lone_positions(n, x, w) / parts : 1;
+    } else {
+        in.dim[0] /= parts;
+        result.dim[0] /= parts;
+    }
     nn_dnnl_describe_dims(&d->x, in.rank, in.dim, true, bf16);
     nn_dnnl_describe_dims(&d->y, result.rank, result.dim, true, bf16_out);
     nn_dnnl_describe_dims(&d->b, 1, &n->shape.dim[1], false, false);
@@ -113,6 +130,8 @@ static int add_operands(nn_compiler *c, nn_id node, nn_dnnl_primitive *p, const 
     return 0;
 }
 
+enum { FEW_POSITIONS = 256 }; /* not worth sharing among threads by rows */
+
 /* Asks oneDNN for the operation. */
 typedef int (*create_fn)(nn_dnnl_primitive *p, const nn_node *n, conv_parts *d, bool bias, dnnl_primitive_attr_t attr);
 
@@ -132,7 +151,8 @@ static int make(nn_compiler *c, nn_id node, int groups, bool transposed, create_
         return 1;
     out->state = p;
     out->free_state = nn_dnnl_destroy;
-    p->parts = nn_dnnl_parts(c, n.shape.dim[0]);
+    const int64_t lone = lone_positions(&n, nn_at(g, n.inputs[0]), nn_at(g, n.inputs[1]));
+    p->parts = nn_dnnl_parts(c, lone >= FEW_POSITIONS ? lone : n.shape.dim[0]);
     memset(&d, 0, sizeof d);
     fill_parts(&d, &n, nn_at(g, n.inputs[0]), nn_at(g, n.inputs[1]), groups, transposed, p->parts, bf16, bf16_out);
     nn_dnnl_add_arg(p, (nn_dnnl_arg){ .arg = DNNL_ARG_DST, .place = NN_ARG_OUT, .desc = d.y });

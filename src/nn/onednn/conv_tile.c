@@ -359,16 +359,18 @@ static int plan_slabs(nn_compiler *c, tile_conv *t)
     return 0;
 }
 
+enum { SMALL_IMAGE = 1024 }; /* positions */
+
 /* Against oneDNN's direct kernels: short lines and few filters waste rows and lanes of tiles; filters of one number are faster there
- * (some 10 % in YAMNet), unless a function of some cost stands behind them (EffNet). Of one image alone they are not: there, too, threads
- * can share panels, where oneDNN's kernels would leave them idle. The number of threads itself changes nothing: the same bits. */
+ * (some 10 % in YAMNet), unless a function of some cost stands behind them (EffNet). Of one small image alone they are not: there threads
+ * share panels of filters, while of oneDNN's kernels there would be too few rows to share. The number of threads itself changes nothing:
+ * the same bits. */
 static bool pays(const conv_shape *s, const nn_node *n, bool alone)
 {
     bool function = false;
 
-    if (alone && s->grid[1] >= nn_tiles_best()->rows / 2 && n->shape.dim[1] >= 16)
+    if (alone && s->grid[1] >= nn_tiles_best()->rows / 2 && s->grid[1] <= SMALL_IMAGE && n->shape.dim[1] >= 16)
         return true;
-
     for (int i = 0; i < n->n_posts; i++)
         function = function || (n->posts[i].kind == NN_POST_UNARY && n->posts[i].unary != NN_RELU);
     return s->grid[1] >= 48 && n->shape.dim[1] >= 8 && (s->kernel[0] * s->kernel[1] * s->phases > 1 || function);
