@@ -51,7 +51,7 @@ int oobleck_encode(oobleck *a, const float *audio, int64_t samples, float *momen
                    void *user);
 /* mean + deviation * noise: [latent][n]; noise NULL: the mean. */
 void oobleck_sample(const oobleck_size *s, const float *moments, const float *noise, int64_t n, float *latents);
-/* Bytes that a decode or an encode of n latents takes at most, beside weights and what the caller gives. */
-int oobleck_memory(oobleck *a, int64_t n, size_t *bytes);
+/* About how many bytes a decode of n latents takes at most, beside weights and what the caller gives. */
+size_t oobleck_memory(const oobleck *a, int64_t n);
 
 #endif

@@ -271,25 +271,12 @@ void oobleck_sample(const oobleck_size *s, const float *moments, const float *no
     }
 }
 
-int oobleck_memory(oobleck *a, int64_t n, size_t *bytes)
+size_t oobleck_memory(const oobleck *a, int64_t n)
 {
-    const stage *s[2] = { &a->decode[0], &a->decode[1] };
-    const int64_t deep = s[0]->out_per;
-    size_t most = 0;
-    *bytes = 0;
-    for (int i = 0; i < 2; i++) {
-        const int64_t units = window_units(s[i], i ? n * deep : n);
-        nn_plan *plan;
-        nn_memory m;
-        const int err = compile(a, s[i], units, 0, &plan);
-        if (err < 0)
-            return err;
-        nn_plan_memory(plan, &m);
-        nn_plan_free(plan);
-        most = SM_MAX(most, m.activations + m.state + m.scratch +
-                                (size_t)(units * (s[i]->in_width + s[i]->out_width * s[i]->out_per)) * sizeof(float));
-    }
-    *bytes =
-        most + (size_t)n * (size_t)(deep * s[1]->in_width + OOBLECK_AUDIO * oobleck_ratio(&a->size)) * sizeof(float);
-    return 0;
+    enum { ALIVE = 4 }; /* activations of full width at a time: in, out, what is added, and a result */
+    const stage *wide = &a->decode[1];
+    const int64_t deep = a->decode[0].out_per, units = SM_MIN(wide->most, n * deep), frames = n * deep * wide->in_width,
+                  samples = units * wide->out_per;
+    return sizeof(float) *
+           (size_t)(2 * frames + 2 * OOBLECK_AUDIO * n * oobleck_ratio(&a->size) + ALIVE * a->size.width[0] * samples);
 }

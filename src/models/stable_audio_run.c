@@ -455,26 +455,31 @@ int sm_stable_audio_encode(sm_stable_audio *a, const float *audio, int64_t sampl
     return err;
 }
 
+/* Values of all tensors that are packed. */
+static double weight_values(const sa_size *s)
+{
+    const double w = s->width, c = s->cond_inner;
+    double vae = 0;
+    for (int i = 0; i < s->vae.blocks; i++) { /* of a half: three units and the resampling convolution */
+        const double in = s->vae.width[i], out = s->vae.width[i + 1];
+        vae += 24 * in * in + 2 * in * out * s->vae.stride[i];
+    }
+    return s->depth * (18 * w * w + 2 * c * c) + c * (s->cond_width + c) + w * (s->global_width + 2 * w + 256) + vae;
+}
+
 int sm_stable_audio_memory(sm_stable_audio *a, const sm_stable_audio_request *r, size_t *weights, size_t *work)
 {
+    enum {
+        ALIVE = 14
+    }; /* widths of a token that live at a time: residual, queries, keys, values, two of the inner layer (4 each) */
     const sa_sampler *sampler;
-    session s;
-    nn_memory m = { 0 };
-    size_t vae = 0;
-    int err = check_request(a, r, &sampler);
+    const int err = check_request(a, r, &sampler);
     *weights = *work = 0;
     if (err < 0)
         return err;
-    err = session_open(a, r, &s);
-    if (err == 0)
-        err = bind_step(&s, r->cfg != 1 ? 2 : 1, r->cfg != 1 ? s.branches : 1, &s.guided);
-    if (err == 0) {
-        nn_plan_memory(s.guided.plan, &m);
-        *weights = nn_pack_bytes(a->pack);
-    }
-    session_close(&s);
-    if (err == 0)
-        err = oobleck_memory(a->vae, r->latents, &vae);
-    *work = SM_MAX(m.activations + m.state + m.scratch, vae);
-    return err;
+    const int rows = r->cfg != 1 ? 2 : 1;
+    const double tokens = (double)(r->latents + 1) * rows * a->size.width * ALIVE * sizeof(float);
+    *weights = (size_t)(weight_values(&a->size) * sizeof(float));
+    *work = SM_MAX((size_t)tokens, oobleck_memory(a->vae, r->latents));
+    return 0;
 }

@@ -77,7 +77,8 @@ int sm_stable_audio_decode(sm_stable_audio *a, const float *latents, int64_t n, 
                            int (*progress)(void *user, double done), void *user);
 /* audio [2][samples] -> latents [channels][samples / ratio]: the means. */
 int sm_stable_audio_encode(sm_stable_audio *a, const float *audio, int64_t samples, float *latents);
-/* Bytes beside the weights file: packed weights, activations; compiles what is needed to know. */
+/* About how many bytes a request takes: packed weights, and the larger of the network's and the autoencoder's activations. Nothing is
+ * computed. */
 int sm_stable_audio_memory(sm_stable_audio *a, const sm_stable_audio_request *r, size_t *weights, size_t *work);
 
 #endif
