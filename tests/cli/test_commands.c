@@ -7,7 +7,7 @@ static void check_option(const sm_command *c, const char *label, const sm_option
         fail_msg("%s --%s: help is one line of at most 100 characters", label, o->name);
     if (o->help[strlen(o->help) - 1] == '.')
         fail_msg("%s --%s: help ends without a full stop", label, o->name);
-    if (strspn(o->name, "abcdefghijklmnopqrstuvwxyz0123456789-") != strlen(o->name) || strlen(o->name) < 2)
+    if (strspn(o->name, "abcdefghijklmnopqrstuvwxyz0123456789-") != strlen(o->name) || strlen(o->name) < 1)
         fail_msg("%s --%s: lower case, digits and dashes", label, o->name);
     if ((o->type == SM_OPT_CHOICE || o->type == SM_OPT_SET) && !o->values)
         fail_msg("%s --%s: needs values", label, o->name);
