@@ -1,6 +1,7 @@
 /* EnCodec's network (SEANet: convolutions that narrow and widen, residual blocks between them, an LSTM at frame rate) in the parts that
  * encodec.c runs, and whole for comparing and timing.
  *
+ * ends=0 leaves out what is only done at a sound's two ends.
  * part=decoder  latents [1, 128, frames] -> audio [1, 1, 640 frames];  part=encoder  audio -> latents */
 #include <string.h>
 
@@ -201,6 +202,7 @@ static int build(nn_graph *g, const sm_model *m, sm_view *v, const sm_model_conf
     char part[64];
     int err = sm_encodec_size_of(sm_view_weights(v), NULL, &s);
     const int64_t frames = sm_config_int(c, "frames", 50, 1, 1 << 20, &err);
+    const encodec_edge edge = sm_config_int(c, "ends", 1, 0, 1, &err) ? ENCODEC_ENDS : ENCODEC_ZERO;
     const encodec_net n = { g, &w, &s };
     (void)m;
     if (err < 0)
@@ -211,12 +213,11 @@ static int build(nn_graph *g, const sm_model *m, sm_view *v, const sm_model_conf
         return nn_graph_fail(g, SM_EUSAGE, "config part=%s: decoder, encoder or all is expected", part);
     if (all || !strcmp(part, "decoder")) {
         const nn_id x = nn_tap(g, "decoder.latent", nn_input(g, "latents", NN_SHAPE(1, s.width, frames)));
-        nn_output(g, "audio", encodec_up(&n, with_memory(&n, true, encodec_first(&n, x, ENCODEC_ENDS)), ENCODEC_ENDS));
+        nn_output(g, "audio", encodec_up(&n, with_memory(&n, true, encodec_first(&n, x, edge)), edge));
     }
     if (all || !strcmp(part, "encoder")) {
         const nn_id x = nn_input(g, "audio", NN_SHAPE(1, 1, frames * encodec_hop(&s)));
-        nn_output(g, "latent",
-                  encodec_last(&n, with_memory(&n, false, encodec_down(&n, x, ENCODEC_ENDS)), ENCODEC_ENDS));
+        nn_output(g, "latent", encodec_last(&n, with_memory(&n, false, encodec_down(&n, x, edge)), edge));
     }
     for (int q = 0; q < s.books && all; q++) /* so that a converted file holds them */
         nn_output(g, nn_name(g, "codebook.%d", q),
@@ -250,7 +251,7 @@ static bool recognise(const sm_model *m, sm_weights *w, const sm_card *card, con
 static const sm_model_source_file source = {
     .url = "https://huggingface.co/facebook/encodec_32khz/resolve/main/model.safetensors"
 };
-static const char *const keys[] = { "part", "frames", NULL };
+static const char *const keys[] = { "part", "frames", "ends", NULL };
 
 const sm_model sm_model_encodec = {
     .name = "encodec",
@@ -263,7 +264,7 @@ const sm_model sm_model_encodec = {
     .needs = { .rate_hz = 32000, .bands = 1, .patch = 640, .hop = 640, .batch = 1 },
     .sources = &source,
     .n_sources = 1,
-    .bench = { 1, 3, "part=decoder,frames=150" },
+    .bench = { 1, 3, "part=decoder,frames=150,ends=0" },
     .config_keys = keys,
     .activation = "linear",
     .recognise = recognise,

@@ -17,6 +17,7 @@ static const struct {
     { &nn_op_unary, nn_dnnl_unary_step },
     { &nn_op_binary, nn_dnnl_binary_step },
     { &nn_op_affine, nn_dnnl_affine_step },
+    { &nn_op_lstm, nn_dnnl_lstm_step },
     { &nn_op_softmax, nn_dnnl_softmax_step },
     { &nn_op_layer_norm, nn_dnnl_norm_step },
     { &nn_op_rms_norm, nn_dnnl_norm_step },

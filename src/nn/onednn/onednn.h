@@ -126,6 +126,7 @@ int nn_dnnl_pool_step(nn_compiler *c, nn_id node, nn_step *out);
 int nn_dnnl_unary_step(nn_compiler *c, nn_id node, nn_step *out);
 int nn_dnnl_binary_step(nn_compiler *c, nn_id node, nn_step *out);
 int nn_dnnl_affine_step(nn_compiler *c, nn_id node, nn_step *out);
+int nn_dnnl_lstm_step(nn_compiler *c, nn_id node, nn_step *out); /* lstm.c */
 int nn_dnnl_softmax_step(nn_compiler *c, nn_id node, nn_step *out);
 int nn_dnnl_norm_step(nn_compiler *c, nn_id node, nn_step *out);
 int nn_dnnl_reduce_step(nn_compiler *c, nn_id node, nn_step *out);
