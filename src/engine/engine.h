@@ -50,6 +50,9 @@ int sm_not_installed(int code, const sm_model *m);
 /* By name, or SM_EUSAGE with the nearest right one. */
 int sm_model_named(const char *name, const sm_model **out);
 
+/* "path", and "path_base64" when it is not UTF-8 (record.c). */
+void sm_record_write_path(sm_json *j, const char *path);
+
 /* ---- what each model of classes said, for those who keep it (record.c) ----
  * Borrowed from the record. false past the end. */
 typedef struct {

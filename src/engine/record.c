@@ -44,7 +44,7 @@ static void write_int_field(sm_json *j, const char *key, int64_t value, bool kno
 }
 
 /* Paths are bytes: one that is not UTF-8 is also given exactly. */
-static void write_path(sm_json *j, const char *path)
+void sm_record_write_path(sm_json *j, const char *path)
 {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     const size_t n = strlen(path);
@@ -237,7 +237,7 @@ static void write_failed(sm_json *j, const sm_draft *d)
 static void write_record(sm_json *j, const sm_draft *d, const verdicts *v)
 {
     sm_json_begin_object(j);
-    write_path(j, d->path);
+    sm_record_write_path(j, d->path);
     if (d->dsp) {
         write_file_part(j, d);
         write_fields(j, d);

@@ -34,6 +34,8 @@ static const struct {
     { "0..1", "%", 0.01, 2 },   { "0..100", "%", 1, 0 },       { "beats a minute", "bpm", 1, 0 },
     { "cents", "ct", 1, 0 },    { "bits", "bit", 1, 0 },       { "bits", "bits", 1, 0 },
     { "bit/s", "k", 1000, -3 }, { "bit/s", "kbps", 1000, -3 }, { "semitones", "st", 1, 0 },
+    { "bytes", "b", 1, 0 },     { "bytes", "kb", 1e3, -3 },    { "bytes", "mb", 1e6, -6 },
+    { "bytes", "gb", 1e9, -9 },
 };
 
 static bool apply_suffix(const query_field *f, const char *suffix, number *n)

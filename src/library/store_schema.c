@@ -53,6 +53,36 @@ static const char *const versions[] = {
     "NOT NULL);"
     "CREATE TABLE roots (path BLOB PRIMARY KEY) WITHOUT ROWID;"
     "CREATE TABLE state (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;",
+    /* Searching: the words of names, folders and tags; and columns, blocks of one value of 4,096 contents, from which a query is
+     * answered without reading a row for each. Both are made from the other tables (store_columns.c); `stale` lists the contents
+     * for which that is to be done again, and the triggers keep that list whoever writes. */
+    "CREATE VIRTUAL TABLE words USING fts5 (tags, description, name, folder, columnsize = 0, prefix = '2 3',"
+    " tokenize = \"unicode61 remove_diacritics 2 tokenchars '#'\");"
+    "CREATE TABLE columns (id INTEGER PRIMARY KEY, data BLOB NOT NULL);" /* id: field * 2^32 + block */
+    "CREATE TABLE column_fields (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);"
+    "CREATE TABLE column_texts (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);"
+    "CREATE TABLE stale (content INTEGER PRIMARY KEY);"
+    "CREATE INDEX tags_tag ON tags (tag COLLATE NOCASE);"
+    "CREATE TRIGGER stale_file_new AFTER INSERT ON files WHEN new.content IS NOT NULL BEGIN"
+    " INSERT OR IGNORE INTO stale VALUES (new.content); END;"
+    "CREATE TRIGGER stale_file_gone AFTER DELETE ON files WHEN old.content IS NOT NULL BEGIN"
+    " INSERT OR IGNORE INTO stale VALUES (old.content); END;"
+    "CREATE TRIGGER stale_file AFTER UPDATE OF content, state, name ON files"
+    " WHEN old.content IS NOT new.content OR old.state != new.state OR old.name != new.name BEGIN"
+    " INSERT OR IGNORE INTO stale SELECT old.content WHERE old.content IS NOT NULL;"
+    " INSERT OR IGNORE INTO stale SELECT new.content WHERE new.content IS NOT NULL; END;"
+    "CREATE TRIGGER stale_folder AFTER UPDATE OF path ON folders BEGIN"
+    " INSERT OR IGNORE INTO stale SELECT content FROM files"
+    " WHERE id >= new.id << 24 AND id < (new.id + 1) << 24 AND content IS NOT NULL; END;"
+    "CREATE TRIGGER stale_new AFTER INSERT ON properties BEGIN INSERT OR IGNORE INTO stale VALUES (new.content); END;"
+    "CREATE TRIGGER stale_changed AFTER UPDATE ON properties BEGIN INSERT OR IGNORE INTO stale VALUES (new.content); "
+    "END;"
+    "CREATE TRIGGER stale_removed AFTER DELETE ON contents BEGIN INSERT OR IGNORE INTO stale VALUES (old.id); END;"
+    "CREATE TRIGGER stale_output AFTER INSERT ON outputs BEGIN INSERT OR IGNORE INTO stale VALUES (new.content); END;"
+    "CREATE TRIGGER stale_no_output AFTER DELETE ON outputs BEGIN INSERT OR IGNORE INTO stale VALUES (old.content); "
+    "END;"
+    "CREATE TRIGGER stale_tag AFTER INSERT ON tags BEGIN INSERT OR IGNORE INTO stale VALUES (new.content); END;"
+    "CREATE TRIGGER stale_no_tag AFTER DELETE ON tags BEGIN INSERT OR IGNORE INTO stale VALUES (old.content); END;",
 };
 
 /* "SMLB" */
