@@ -5,10 +5,15 @@
 #include "library/rank.h"
 
 typedef struct {
-    float *values; /* sorted */
-    float *ranks;  /* of a value equal to values[i], where it is the first of its equals */
+    float *values;   /* sorted */
+    float *ranks;    /* of a value equal to values[i], where it is the first of its equals */
+    uint16_t *start; /* [BUCKETS + 1]: of equal widths from the smallest to the largest value, where each begins */
+    float least, scale;
     size_t n, known;
+    size_t seen, next; /* while drawing: known values so far, and the one that is taken next */
 } sample;
+
+enum { BUCKETS = 1024 };
 
 struct rank_field {
     const float *values;
@@ -99,14 +104,39 @@ static int make_room(sample *s)
     const size_t most = SM_MIN(s->known, RANK_SAMPLE);
     s->values = sm_alloc(most, sizeof *s->values);
     s->ranks = sm_alloc(most, sizeof *s->ranks);
-    return s->values && s->ranks ? 0 : SM_ENOMEM;
+    s->start = sm_alloc(BUCKETS + 1, sizeof *s->start);
+    return s->values && s->ranks && s->start ? 0 : SM_ENOMEM;
 }
 
-/* The i-th known value of a group, evenly: as many as there is room for. */
-static void draw(sample *s, size_t i, float value)
+/* Every known value of a group in turn; of many, RANK_SAMPLE of them, evenly. */
+static inline void draw(sample *s, float value)
 {
-    if (s->known <= RANK_SAMPLE || i * RANK_SAMPLE / s->known != (i + 1) * RANK_SAMPLE / s->known)
-        s->values[s->n++] = value;
+    if (s->seen++ != s->next)
+        return;
+    s->values[s->n++] = value;
+    s->next = s->known <= RANK_SAMPLE ? s->n : s->n * s->known / RANK_SAMPLE;
+}
+
+/* Grows with the value, so that what is smaller is never in a later bucket. */
+static inline size_t bucket_of(const sample *s, float value)
+{
+    const float at = (value - s->least) * s->scale;
+    return at > 0 ? at < BUCKETS - 1 ? (size_t)at : BUCKETS - 1 : 0;
+}
+
+static void set_buckets(sample *s)
+{
+    const float width = s->values[s->n - 1] - s->values[0];
+    size_t at = 0;
+    s->least = s->values[0];
+    s->scale = width > 0 && isfinite(width) ? BUCKETS / width : 0;
+    if (!isfinite(s->scale))
+        s->scale = 0;
+    for (size_t b = 0; b <= BUCKETS; b++) {
+        while (at < s->n && b > 0 && bucket_of(s, s->values[at]) < b)
+            at++;
+        s->start[b] = (uint16_t)at;
+    }
 }
 
 static void set_ranks(sample *s, uint32_t *scratch)
@@ -120,6 +150,7 @@ static void set_ranks(sample *s, uint32_t *scratch)
         for (size_t k = i; k < end; k++)
             s->ranks[k] = (float)((double)(i + end) / 2 / (double)s->n);
     }
+    set_buckets(s);
 }
 
 static bool counts(const rank_groups *g, const float *values, size_t i)
@@ -127,11 +158,7 @@ static bool counts(const rank_groups *g, const float *values, size_t i)
     return g->alive[i / 64] >> i % 64 & 1 && !isnan(values[i]);
 }
 
-typedef struct {
-    size_t of_class[RANK_GROUPS], of_kind[RANK_GROUPS], all;
-} tally;
-
-static int sample_all(rank_field *f, const rank_groups *g, tally *t, uint32_t *scratch)
+static int sample_all(rank_field *f, const rank_groups *g, uint32_t *scratch)
 {
     int err = 0;
     for (size_t i = 0; i < g->n; i++)
@@ -149,9 +176,9 @@ static int sample_all(rank_field *f, const rank_groups *g, tally *t, uint32_t *s
         err = make_room(&f->of_all);
     for (size_t i = 0; i < g->n && err == 0; i++)
         if (counts(g, f->values, i)) {
-            draw(&f->of_class[g->by_class[i]], t->of_class[g->by_class[i]]++, f->values[i]);
-            draw(&f->of_kind[g->by_kind[i]], t->of_kind[g->by_kind[i]]++, f->values[i]);
-            draw(&f->of_all, t->all++, f->values[i]);
+            draw(&f->of_class[g->by_class[i]], f->values[i]);
+            draw(&f->of_kind[g->by_kind[i]], f->values[i]);
+            draw(&f->of_all, f->values[i]);
         }
     for (size_t k = 0; k < RANK_GROUPS && err == 0; k++) {
         set_ranks(&f->of_class[k], scratch);
@@ -166,14 +193,12 @@ int rank_field_new(const rank_groups *g, const float *values, rank_field **out)
 {
     *out = NULL;
     rank_field *f = sm_alloc_zero(1, sizeof *f);
-    tally *t = sm_alloc_zero(1, sizeof *t);
     uint32_t *scratch = sm_alloc(2 * RANK_SAMPLE, sizeof *scratch);
-    int err = f && t && scratch ? 0 : SM_ENOMEM;
+    int err = f && scratch ? 0 : SM_ENOMEM;
     if (err == 0) {
         f->values = values;
-        err = sample_all(f, g, t, scratch);
+        err = sample_all(f, g, scratch);
     }
-    sm_free(t);
     sm_free(scratch);
     if (err < 0)
         rank_field_free(f);
@@ -186,6 +211,7 @@ static void free_sample(sample *s)
 {
     sm_free(s->values);
     sm_free(s->ranks);
+    sm_free(s->start);
 }
 
 void rank_field_free(rank_field *f)
@@ -231,12 +257,14 @@ float rank_of(const rank_field *f, const rank_groups *g, size_t i)
     const sample *s = sample_for(f, g, i, &among);
     if (s->n == 0)
         return 0.5f;
-    const float *at = s->values; /* how many are below, without branches */
-    for (size_t left = s->n; left > 1;) {
-        const size_t half = left / 2;
-        at = at[half - 1] < value ? at + half : at;
-        left -= half;
+    const size_t bucket = bucket_of(s, value);
+    size_t below = s->start[bucket];
+    for (size_t end = s->start[bucket + 1]; below < end;) {
+        const size_t middle = below + (end - below) / 2;
+        if (s->values[middle] < value)
+            below = middle + 1;
+        else
+            end = middle;
     }
-    const size_t below = (size_t)(at - s->values) + (*at < value);
     return below < s->n && s->values[below] == value ? s->ranks[below] : (float)below / (float)s->n;
 }

@@ -4,20 +4,11 @@
 
 #include "library/search_internal.h"
 
-/* The user's own meanings lie beside the library, or with everything else of this user's. */
-static int open_thesaurus(const sm_store *s, thesaurus **out)
+int search_thesaurus(const sm_store *s, thesaurus **out)
 {
-    char *data = sm_data_directory();
     char *file = sm_printf_new("%s/thesaurus.csv", sm_store_folder(s));
-    char *common = data ? sm_printf_new("%s/thesaurus.csv", data) : NULL;
-    sm_map *there = NULL;
-    int err = file ? sm_map_open(file, &there) : SM_ENOMEM;
-    sm_map_close(there);
-    if (err == 0 || err == SM_ENOTFOUND)
-        err = thesaurus_open(err == 0 ? file : common, out);
-    sm_free(data);
+    const int err = file ? thesaurus_open(file, out) : SM_ENOMEM;
     sm_free(file);
-    sm_free(common);
     return err;
 }
 
@@ -86,7 +77,7 @@ int search_run(sm_store *s, const char *text, const search_options *o, search **
     int err = r && (r->arena = sm_arena_new()) ? 0 : SM_ENOMEM;
     if (err == 0) {
         r->store = s;
-        err = open_thesaurus(s, &r->words);
+        err = search_thesaurus(s, &r->words);
     }
     if (err == 0)
         err = query_parse(text, o->no_thesaurus ? NULL : r->words, &r->q);

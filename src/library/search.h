@@ -21,6 +21,9 @@ typedef struct {
     double similarity; /* NAN without like: */
 } search_hit;
 
+/* What ships, and over it the user's thesaurus.csv in the library's folder. */
+int search_thesaurus(const sm_store *s, thesaurus **out);
+
 typedef struct search search;
 /* Errors: those of query_parse; SM_EUSAGE: a cursor of another query; SM_ENOTFOUND: what like: names is not there. The store
  * must stay open while the answer is used. */

@@ -373,8 +373,12 @@ static int write_cursor(const ordering *o, const candidate *last, char **out)
         memcpy(&bits, &last->key[k], sizeof bits);
         sm_buffer_printf(&text, ".%016" PRIx64, bits);
     }
-    *out = text.failed ? NULL : text.data;
-    return text.failed ? SM_ENOMEM : 0;
+    if (text.failed) {
+        sm_buffer_free(&text);
+        return SM_ENOMEM;
+    }
+    *out = text.data;
+    return 0;
 }
 
 static int read_cursor(const ordering *o, const char *text, candidate *out)

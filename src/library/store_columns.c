@@ -34,7 +34,7 @@ typedef struct {
     size_t n_columns, c_columns;
     model_map *models;
     size_t n_models, c_models;
-    sqlite3_stmt *properties; /* all of one content */
+    sqlite3_stmt *properties;      /* all of one content */
     size_t instrument, confidence; /* places among sm_properties */
 } refresh;
 
