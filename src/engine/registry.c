@@ -208,6 +208,27 @@ static int check_pin(const char *home, const sm_model *m, const char *source, bo
     return err;
 }
 
+/* Of a folder: of its files' hashes. */
+static int hash_source(const char *path, char out[65])
+{
+    sm_strings files = { 0 };
+    sm_hasher *h = NULL;
+    char one[65];
+    if (!sm_is_directory(path))
+        return sm_hash_file(SM_HASH_SHA256, path, out);
+    int err = sm_weights_folder_files(path, &files);
+    if (err == 0)
+        err = sm_hasher_new(SM_HASH_SHA256, &h);
+    for (size_t i = 0; i < files.length && err == 0; i++)
+        if ((err = sm_hash_file(SM_HASH_SHA256, files.items[i], one)) == 0)
+            sm_hasher_add(h, one, strlen(one));
+    if (err == 0)
+        sm_hasher_hex(h, out);
+    sm_hasher_free(h);
+    sm_strings_free(&files);
+    return err;
+}
+
 /* A tfjs model is a folder's model.json and shards: the hash is of the json, which names the shards and their sizes. */
 static int import_as(const char *home, const char *path, const sm_model *expected, bool replace, const sm_model **model)
 {
@@ -215,7 +236,7 @@ static int import_as(const char *home, const char *path, const sm_model *expecte
     sm_card *card = NULL;
     char variant[32], source[65], file[65];
     char *folder = home_path(home, "models", "", ""), *to = NULL;
-    int err = folder ? sm_hash_file(SM_HASH_SHA256, path, source) : SM_ENOMEM;
+    int err = folder ? hash_source(path, source) : SM_ENOMEM;
     *model = NULL;
     if (err == 0)
         err = sm_model_open_file(path, &w, &card, model, variant);
@@ -282,6 +303,11 @@ int sm_models_pull(const char *home, const sm_model *m, const sm_pull_options *o
                        "%s: has no official download; import a file with: samplemind models import FILE", m->name);
     const sm_model_source_file *source = &m->sources[0];
     const char *file_name = sm_path_name(source->url);
+    char own_name[160];
+    if (m->task == SM_TASK_SOUND) { /* "model.safetensors" is what many publishers call theirs */
+        snprintf(own_name, sizeof own_name, "%s-%s", m->name, file_name);
+        file_name = own_name;
+    }
     installed = sm_installed_path(home, m->name);
     folder = home_path(home, "downloads", "", "");
     json = card_name(file_name);

@@ -105,6 +105,7 @@ static int write_graph(sm_view *v, const sm_foreign_graph *f, recorder *r)
 static int write_meta(sm_safetensors_writer *w, const sm_model *m, const sm_view *v, sm_weights *weights,
                       const sm_card *card, const char *sha256)
 {
+    char *kept = m->keep ? m->keep(weights) : NULL;
     const struct {
         const char *key, *value;
     } rows[] = {
@@ -116,12 +117,13 @@ static int write_meta(sm_safetensors_writer *w, const sm_model *m, const sm_view
         { "source_sha256", sha256 },
         { "licence", m->licence },
         { "card", card ? card->json : NULL },
-        { "kwargs", sm_weights_meta(weights, "kwargs") }, /* a package's arguments of its network, JSON */
+        { "kwargs", kept ? kept : sm_weights_meta(weights, "kwargs") }, /* a package's arguments of its network, JSON */
     };
     int err = 0;
     for (size_t i = 0; i < SM_LENGTH(rows) && err == 0; i++)
         if (rows[i].value)
             err = sm_safetensors_writer_meta(w, rows[i].key, rows[i].value);
+    sm_free(kept);
     /* what a file of ours says about itself stays with it: classes, heads, front end, training */
     for (size_t i = 0; i < sm_weights_meta_count(weights) && sm_weights_meta(weights, "samplemind") && err == 0; i++) {
         const char *key = sm_weights_meta_key(weights, i);

@@ -158,6 +158,9 @@ struct sm_model {
     sm_weights_rule generated; /* of made-up weights; NULL: default rules */
     /* Builds the network: inputs "x" etc. as nn_input, outputs "scores", "embedding", "activation" ... Batch and sizes by c. */
     int (*build)(nn_graph *g, const sm_model *m, sm_view *v, const sm_model_config *c);
+    /* What a converted file must keep beside tensors (as its metadata "kwargs"): configuration that stands in a file of its own. The
+     * caller's, sm_free; NULL: nothing (or no memory). NULL: what the weights' own "kwargs" say. */
+    char *(*keep)(sm_weights *w);
     /* In place, before the network; torch: torchcrepe's way. NULL: none */
     void (*prepare)(const sm_model *m, float *patch, size_t rows, size_t bands, bool torch);
     /* What this file wants to hear where it differs from `needs` (its front end); NULL: never. */

@@ -140,9 +140,10 @@ static const sa_size small_size = { .io = 64,
                                     .vae = VAE };
 
 static const sm_model_source_file open_source = { ROOT "stable-audio-open-1.0/resolve/main/model.safetensors", 0, NULL,
-                                                  NULL };
+                                                  ROOT "stable-audio-open-1.0/resolve/main/model_config.json" };
 static const sm_model_source_file small_source = { ROOT "stable-audio-open-small/resolve/main/model.safetensors", 0,
-                                                   NULL, NULL };
+                                                   NULL,
+                                                   ROOT "stable-audio-open-small/resolve/main/model_config.json" };
 static const sm_model_source_file vae_source = {
     ROOT "stable-audio-open-1.0/resolve/main/vae/diffusion_pytorch_model.safetensors", 0, NULL, NULL
 };
@@ -165,6 +166,7 @@ static const sm_model_source_file vae_source = {
         .binding = &size,                                                                                              \
         .recognise = recognise,                                                                                        \
         .adapt = sa_adapt,                                                                                             \
+        .keep = sa_config_json,                                                                                        \
         .generated = oobleck_generated,                                                                                \
         .build = build,                                                                                                \
     }

@@ -180,10 +180,15 @@ char *sa_config_json(sm_weights *w)
         return sm_strdup(kept);
     if (sm_weights_count(w) == 0)
         return NULL;
-    char *path = sm_printf_new("%.*smodel_config.json", (int)(name - label), label);
-    if (path && sm_file_read(path, LIMIT, &text) < 0)
-        sm_buffer_free(&text);
-    sm_free(path);
+    const size_t length = strlen(label), ending = sm_text_has_suffix(label, ".safetensors") ? 12 : 0;
+    char *paths[2] = { sm_printf_new("%.*smodel_config.json", (int)(name - label), label),
+                       sm_printf_new("%.*s.json", (int)(length - ending), label) }; /* the second: as `pull` keeps it */
+    for (int i = 0; i < 2; i++) {
+        if (paths[i] && !text.data &&
+            (sm_file_read(paths[i], LIMIT, &text) < 0 || !text.data || !strstr(text.data, "\"model_type\"")))
+            sm_buffer_free(&text);
+        sm_free(paths[i]);
+    }
     return text.data;
 }
 

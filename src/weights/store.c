@@ -23,6 +23,9 @@ void sm_weights_close(sm_weights *w)
         sm_free(w->tensors[i].made);
         sm_free(w->tensors[i].f32);
     }
+    for (size_t i = 0; i < w->n_joined; i++)
+        sm_weights_close(w->joined[i]);
+    sm_free(w->joined);
     for (size_t i = 0; i < w->n_parts; i++)
         sm_buffer_free(&w->parts[i]);
     sm_free(w->parts);

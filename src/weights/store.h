@@ -36,10 +36,12 @@ typedef int (*w_part_reader)(const sm_weights *w, const char *name, size_t limit
 struct sm_weights {
     char *label;
     const char *format;
-    sm_arena *arena;    /* names, metadata, graph; only grows while opening */
-    sm_map *map;        /* who owns `data`: the map, `unpacked`, or the caller */
-    sm_buffer unpacked; /* what .gz or .bz2 held */
-    sm_buffer *parts;   /* tfjs: one a group of shards */
+    sm_arena *arena;     /* names, metadata, graph; only grows while opening */
+    sm_map *map;         /* who owns `data`: the map, `unpacked`, or the caller */
+    sm_buffer unpacked;  /* what .gz or .bz2 held */
+    sm_weights **joined; /* a folder: its parts, whose tensors these are */
+    size_t n_joined;
+    sm_buffer *parts; /* tfjs: one a group of shards */
     size_t n_parts;
     w_part_reader read_part;
     const void *part_user;
@@ -75,6 +77,9 @@ int w_text(sm_weights *w, const void *bytes, size_t n, const char *what, const c
 int w_no_memory(void); /* SM_ENOMEM with a sentence */
 /* Tensor data as it is stored, aligned for its type; made at the first call. Call with the lock held. */
 int w_ready(sm_weights *w, w_tensor *t);
+
+/* ---- folder.c ---- */
+int w_folder_open(const char *dir, sm_weights **out);
 
 /* ---- generated.c ---- */
 bool w_is_generated(const sm_weights *w);

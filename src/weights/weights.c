@@ -50,6 +50,8 @@ static int read_beside(const sm_weights *w, const char *name, size_t limit, sm_b
 int sm_weights_open(const char *path, sm_weights **out)
 {
     *out = NULL;
+    if (sm_is_directory(path))
+        return w_folder_open(path, out);
     sm_map *map = NULL;
     const int err = sm_map_open(path, &map);
     if (err < 0)

@@ -8,8 +8,11 @@
 typedef struct sm_weights sm_weights;
 
 /* Opens a file by what is inside it (never by its name): safetensors, PyTorch zip or raw pickle, Keras HDF5, TensorFlow frozen
- * .pb, ONNX, .tflite, tfjs model.json (shards beside it), each also inside .gz or .bz2. Errors name the file and the place. */
+ * .pb, ONNX, .tflite, tfjs model.json (shards beside it), each also inside .gz or .bz2. A folder: the safetensors files of its
+ * folders (diffusers' pipelines), whose tensors are then called PART/NAME. Errors name the file and the place. */
 int sm_weights_open(const char *path, sm_weights **out);
+/* The files that a folder is opened by, in order; added to *paths. */
+int sm_weights_folder_files(const char *dir, sm_strings *paths);
 int sm_weights_open_memory(const void *data, size_t size, const char *label, sm_weights **out); /* data borrowed */
 /* Made-up weights (golden/README.md's generator): any name at any shape can be asked for. rule may be NULL (default rules); it
  * returns true when it knows a special (offset, scale) for this tensor. */

@@ -1,0 +1,96 @@
+/* A folder of safetensors, as diffusers keeps a pipeline: one file a part. Together they are one store whose tensors are called
+ * PART/NAME. */
+#include "weights/store.h"
+
+enum { MOST_FILES = 64 };
+
+/* DIR/PART/x.safetensors for each part that has exactly one; sorted. */
+static int find_files(const char *dir, sm_strings *paths, sm_strings *names)
+{
+    sm_strings parts = { 0 };
+    int err = sm_list_directory(dir, &parts);
+    for (size_t i = 0; i < parts.length && err == 0; i++) {
+        sm_strings files = { 0 };
+        char *part = sm_printf_new("%s/%s", dir, parts.items[i]), *file = NULL;
+        size_t found = 0;
+        err = !part ? SM_ENOMEM : sm_is_directory(part) ? sm_list_directory(part, &files) : 0;
+        for (size_t k = 0; k < files.length; k++)
+            if (sm_text_has_suffix(files.items[k], ".safetensors") && found++ == 0)
+                file = sm_printf_new("%s/%s", part, files.items[k]);
+        if (err == 0 && found > 0 && !file)
+            err = SM_ENOMEM;
+        if (err == 0 && found > 1)
+            err = sm_fail(SM_EUNSUPPORTED, "%s holds %zu files of weights; one is expected", part, found);
+        if (err == 0 && found == 1 && (err = sm_strings_add(paths, file)) == 0)
+            err = sm_strings_add(names, parts.items[i]);
+        sm_free(file);
+        sm_free(part);
+        sm_strings_free(&files);
+    }
+    sm_strings_free(&parts);
+    if (err == 0 && paths->length > MOST_FILES)
+        err = sm_fail(SM_ELIMIT, "%s: %zu files of weights", dir, paths->length);
+    if (err == 0 && paths->length == 0)
+        err = sm_fail(SM_EIO, "%s is a folder without PART/NAME.safetensors in it", dir);
+    return err;
+}
+
+int sm_weights_folder_files(const char *dir, sm_strings *paths)
+{
+    sm_strings names = { 0 };
+    const int err = find_files(dir, paths, &names);
+    sm_strings_free(&names);
+    return err;
+}
+
+/* All tensors of a part, which w keeps open. */
+static int take_part(sm_weights *w, sm_weights *part, const char *name)
+{
+    int err = 0;
+    for (size_t i = 0; i < sm_weights_count(part) && err == 0; i++) {
+        nn_tensor t;
+        w_tensor own = { .scale_axis = -1 };
+        if ((err = sm_weights_at(part, i, &t)) < 0)
+            break;
+        own.name = sm_arena_printf(w->arena, "%s/%s", name, sm_weights_name(part, i));
+        own.type = t.type;
+        own.shape = t.shape;
+        own.bytes = t.data;
+        own.scale = t.scale;
+        own.zero = t.zero;
+        own.scale_axis = t.scale_axis;
+        err = own.name ? w_add(w, &own) : w_no_memory();
+    }
+    return err;
+}
+
+int w_folder_open(const char *dir, sm_weights **out)
+{
+    sm_strings paths = { 0 }, names = { 0 };
+    sm_weights *w = NULL;
+    size_t size = 0;
+    *out = NULL;
+    int err = find_files(dir, &paths, &names);
+    if (err == 0 && !(w = w_new(dir)))
+        err = w_no_memory();
+    if (err == 0 && !(w->joined = sm_alloc_zero(paths.length, sizeof(sm_weights *))))
+        err = SM_ENOMEM;
+    for (size_t i = 0; i < paths.length && err == 0; i++)
+        if ((err = sm_weights_open(paths.items[i], &w->joined[i])) == 0) {
+            w->n_joined++;
+            size += w->joined[i]->size;
+        }
+    if (err == 0) {
+        w->format = "safetensors";
+        w_set_data(w, NULL, size); /* only for the budget: every tensor lies in its part's file */
+    }
+    for (size_t i = 0; i < paths.length && err == 0; i++)
+        err = take_part(w, w->joined[i], names.items[i]);
+    sm_strings_free(&paths);
+    sm_strings_free(&names);
+    if (err < 0)
+        sm_weights_close(w);
+    else
+        *out = w;
+    return err;
+}
