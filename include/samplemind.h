@@ -196,6 +196,40 @@ SM_API void sm_pitch_close(sm_pitch_tracker *t);
 SM_API int sm_pitch_file(sm_pitch_tracker *t, const char *path, sm_pitch_result *out);
 SM_API void sm_pitch_result_free(sm_pitch_result *r); /* leaves it empty */
 
+/* ---- vectors over time ---- */
+
+/* Start from sm_embed_options_init. */
+typedef struct {
+    size_t size;
+    const char *home;  /* as in sm_options */
+    const char *model; /* "openl3-mel256-music" (also NULL) and its relatives, or NAME=FILE */
+    const char
+        *front_end;   /* "kapre01" (also NULL: what the weights were trained with), "kapre", "librosa" (openl3 0.4) */
+    int dims;         /* 512 (also 0) or 6144; edgel3-sea has as many as its file */
+    double hop_s;     /* between windows; 0: 0.1 */
+    int no_centering; /* 1: window i begins at i hop_s, instead of being centred on it */
+    const char *backend; /* "onednn" (also NULL), "ref" */
+    int threads;         /* 0: one for each core */
+    sm_progress_fn progress;
+    void *user;
+} sm_embed_options;
+SM_API void sm_embed_options_init(sm_embed_options *o);
+
+/* The windows of one sound, as openl3 has them. The caller's: sm_embed_result_free. */
+typedef struct {
+    size_t windows, dims;
+    float *values;  /* [windows][dims], not normalised */
+    double *time_s; /* [windows]: middles, or with no_centering beginnings */
+    int silent;     /* 1: there is nothing but zeros: the vectors mean nothing */
+} sm_embed_result;
+
+typedef struct sm_embedder sm_embedder; /* a model that is open; one thread at a time */
+/* Errors: SM_EUSAGE (an option outside its range, no such model), SM_ENOTFOUND (no weights: the message says how to get them). */
+SM_API int sm_embed_open(const sm_embed_options *options, sm_embedder **out);
+SM_API void sm_embed_close(sm_embedder *e);
+SM_API int sm_embed_file(sm_embedder *e, const char *path, sm_embed_result *out);
+SM_API void sm_embed_result_free(sm_embed_result *r); /* leaves it empty */
+
 /* ---- stems ----
  *
  *     sm_separate_options options;

@@ -62,6 +62,12 @@ void engine_close_models(sm_engine *e);
 int engine_failure_add(sm_failure **list, size_t *n, size_t *capacity, const char *what, const char *reason);
 void engine_failures_free(sm_failure *list, size_t n);
 
+/* ---- mono.c ----
+ * The sound of a file, downmixed and at this rate, in pieces; a negative return of sink ends it. progress may be NULL. */
+typedef int (*engine_mono_sink)(void *user, const float *mono, size_t n);
+int engine_mono(const char *path, sm_resample_kind kind, int rate_hz, sm_progress_fn progress, void *progress_user,
+                engine_mono_sink sink, void *user);
+
 /* ---- analyze.c: the way of a few files through everything ---- */
 typedef struct {
     const char *path;   /* of a file, or the name of a buffer */

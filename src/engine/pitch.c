@@ -3,9 +3,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "engine/engine.h"
+#include "engine/internal.h"
 
-enum { PITCH_RATE = 16000, PITCH_FRAME = 1024, PITCH_BLOCK = 1 << 16 };
+enum { PITCH_RATE = 16000, PITCH_FRAME = 1024 };
 
 struct sm_pitch_tracker {
     sm_pitch_options options; /* texts not kept */
@@ -115,55 +115,27 @@ void sm_pitch_close(sm_pitch_tracker *t)
 
 /* ---- one file ---- */
 
-static int report(sm_pitch_tracker *t, const char *path, const sm_audio_info *info, int64_t frames)
+typedef struct {
+    sm_pitch_tracker *tracker;
+    sm_stream *stream; /* NULL: none */
+    sm_floats *all;
+} pitch_feed;
+
+static int take(void *user, const float *mono, size_t n)
 {
-    if (!t->options.progress)
-        return 0;
-    const sm_progress_info p = { .what = path,
-                                 .done = (double)frames / info->rate_hz,
-                                 .total = info->frames > 0 ? (double)info->frames / info->rate_hz : 0,
-                                 .unit = "s of audio",
-                                 .audio_s = (double)frames / info->rate_hz };
-    return t->options.progress(t->options.user, &p) ? sm_fail(SM_ECANCELLED, "stopped at the caller's wish") : 0;
+    pitch_feed *f = user;
+    int err = sm_floats_add(f->all, mono, n);
+    if (err == 0 && f->stream && (err = sm_stream_push(f->stream, mono, n)) == 0 &&
+        sm_stream_ready(f->stream) >= (size_t)sm_model_batch(f->tracker->handle))
+        err = sm_streams_run(f->tracker->worker, &f->stream, 1, false);
+    return err;
 }
 
-/* Audio of the file as 16 kHz mono, in pieces, to the stream (NULL: none) and appended to `all`. */
+/* Audio of the file as 16 kHz mono, to the stream (NULL: none) and appended to `all`. */
 static int feed(sm_pitch_tracker *t, const char *path, sm_stream *stream, sm_floats *all)
 {
-    sm_audio *audio = NULL;
-    sm_resampler *resampler = NULL;
-    float *block = NULL, *mono = NULL;
-    int64_t frames = 0;
-    int err = sm_audio_open(path, &audio);
-    if (err < 0)
-        return err;
-    const sm_audio_info *info = sm_audio_get_info(audio);
-    block = sm_alloc((size_t)PITCH_BLOCK * (size_t)info->channels, sizeof *block);
-    mono = sm_alloc(PITCH_BLOCK, sizeof *mono);
-    err = block && mono ? sm_resampler_new(SM_RESAMPLE_RESAMPY, info->rate_hz, PITCH_RATE, 1, &resampler) : SM_ENOMEM;
-    for (bool last = false; err == 0 && !last;) {
-        const size_t before = all->length;
-        const int64_t n = sm_audio_read(audio, block, PITCH_BLOCK);
-        last = n == 0;
-        if (n < 0)
-            err = (int)n;
-        else if (last)
-            err = sm_resampler_finish(resampler, all);
-        else
-            sm_downmix(block, (size_t)n, info->channels, mono),
-                err = sm_resampler_push(resampler, mono, (size_t)n, all);
-        if (err == 0 && stream && (err = sm_stream_push(stream, all->data + before, all->length - before)) == 0 &&
-            sm_stream_ready(stream) >= (size_t)sm_model_batch(t->handle))
-            err = sm_streams_run(t->worker, &stream, 1, false);
-        frames += err == 0 ? n : 0;
-        if (err == 0)
-            err = report(t, path, info, frames);
-    }
-    sm_resampler_free(resampler);
-    sm_free(block);
-    sm_free(mono);
-    sm_audio_close(audio);
-    return err;
+    pitch_feed f = { t, stream, all };
+    return engine_mono(path, SM_RESAMPLE_RESAMPY, PITCH_RATE, t->options.progress, t->options.user, take, &f);
 }
 
 /* Level around each frame. */
