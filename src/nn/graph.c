@@ -267,7 +267,8 @@ static int check_operands(const nn_graph *g, const nn_node *n)
         if (!x)
             continue;
         const nn_type expected = i < 32 && n->op->ints >> i & 1 ? NN_I32 : NN_F32;
-        if (n->op->any_type ? x->type != nn_in(g, n, 0)->type : x->type != expected)
+        const bool half = n->op->half_states && n->op->states >> i & 1 && x->type == NN_F16;
+        if (!half && (n->op->any_type ? x->type != nn_in(g, n, 0)->type : x->type != expected))
             return sm_fail(SM_EFORMAT, "%s: %s, but %s is expected", nn_operand_text(x, text), nn_type_name(x->type),
                            nn_type_name(n->op->any_type ? nn_in(g, n, 0)->type : expected));
         if (i < 32 && n->op->states >> i & 1 && x->op != &nn_op_state && !x->op->gives_state)
@@ -378,9 +379,18 @@ nn_id nn_input(nn_graph *g, const char *name, nn_shape shape)
     return nn_input_typed(g, name, NN_F32, shape);
 }
 
+nn_id nn_state_typed(nn_graph *g, const char *name, nn_type type, nn_shape shape)
+{
+    if (type != NN_F32 && type != NN_F16) {
+        nn_graph_fail(g, SM_EUSAGE, "state '%s': %s, but f32 or f16 is expected", name, nn_type_name(type));
+        return NN_NONE;
+    }
+    return g->error ? NN_NONE : add_leaf(g, &nn_op_state, name, type, shape, NULL, 0);
+}
+
 nn_id nn_state(nn_graph *g, const char *name, nn_shape shape)
 {
-    return g->error ? NN_NONE : add_leaf(g, &nn_op_state, name, NN_F32, shape, NULL, 0);
+    return nn_state_typed(g, name, NN_F32, shape);
 }
 
 /* Numbers that mean f32 (floats, quantised integers) or i32 (plain integers). */

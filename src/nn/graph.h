@@ -101,7 +101,7 @@ typedef union {
 
 /* One operand of a reference kernel: dense, C order. data NULL: an optional input that is not there. */
 typedef struct {
-    nn_type type; /* NN_F32 or NN_I32 */
+    nn_type type; /* NN_F32 or NN_I32; states also NN_F16 */
     nn_shape shape;
     void *data; /* const but for states and the output */
 } nn_operand;
@@ -122,6 +122,7 @@ typedef struct nn_op {
         max_in;       /* own inputs; the first min_in must be there, the others may be NN_NONE. max_in -1: any number */
     uint32_t states;  /* bit i: input i must be a state, which the node changes in place */
     uint32_t ints;    /* bit i: input i is i32; the others are f32 */
+    bool half_states; /* its states may also be f16 */
     bool any_type;    /* moves numbers only: i32 as well, the output has the type of input 0 */
     bool gives_state; /* the output is input 0's memory (state_write) */
     bool inplace;     /* ref may write over input 0 when it has the output's shape */
@@ -169,7 +170,7 @@ struct nn_node {
     int n_own;     /* of the operator */
     nn_post posts[NN_MAX_POSTS];
     int n_posts;
-    nn_type type; /* NN_F32 or NN_I32 */
+    nn_type type; /* NN_F32 or NN_I32; states also NN_F16 */
     nn_shape shape;
     const char *name;  /* inputs, states, weights; else NULL */
     const char *scope; /* what was being built; "" when nothing was said */

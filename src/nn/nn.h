@@ -89,6 +89,7 @@ nn_id nn_const_f32(nn_graph *g, nn_shape shape, const float *v); /* copied */
 nn_id nn_const_scalar(nn_graph *g, float v);
 /* In-place state that lives between runs (KV cache, LSTM state), zeroed by nn_run_reset. */
 nn_id nn_state(nn_graph *g, const char *name, nn_shape shape);
+nn_id nn_state_typed(nn_graph *g, const char *name, nn_type type, nn_shape shape); /* NN_F32, NN_F16 */
 void nn_output(nn_graph *g, const char *name, nn_id x);
 /* Names an inner tensor for traces. Costs nothing unless the plan is compiled with taps. */
 nn_id nn_tap(nn_graph *g, const char *name, nn_id x);
@@ -189,6 +190,10 @@ nn_id nn_rotary(nn_graph *g, nn_id x, nn_id cos_table, nn_id sin_table, int rota
  * written through the value that this gives: a node that reads the state itself may run before or after. Steps that would
  * lie outside of the state are left out. */
 nn_id nn_state_write(nn_graph *g, nn_id state, nn_id x, nn_id position);
+/* Causal attention of T new tokens to themselves and to those before. x [N, T, 3 H D]: queries, keys, values of H heads, side by side;
+ * cache: a state [2, N, H, Tmax, D] (keys, then values; f32 or f16), into which the new ones go at position i32 [1] .. + T - 1.
+ * Token t sees what is at 0 .. position + t. Gives [N, T, H D]. Tokens that would lie outside are left out. */
+nn_id nn_cached_attention(nn_graph *g, nn_id x, nn_id cache, nn_id position, float scale);
 /* One LSTM layer, forward. x [N, T, C], w_ih [4H, C], w_hh [4H, H], b [4H], gates in PyTorch's order i, f, g, o; h, c: states
  * [N, H] or NN_NONE (zeros). Gives [N, T, H]. */
 nn_id nn_lstm(nn_graph *g, nn_id x, nn_id w_ih, nn_id w_hh, nn_id b, nn_id h, nn_id c);
@@ -230,7 +235,8 @@ typedef struct nn_run_state nn_run_state;
 
 typedef struct {
     const char *backend;    /* "onednn" (also NULL), "ref" */
-    nn_precision precision; /* BF16 where the CPU has it natively; else SM_EUNSUPPORTED unless `emulate` */
+    nn_precision precision; /* BF16 where the CPU has it natively; else SM_EUNSUPPORTED unless `emulate`. INT8: the weights of linear
+                             * layers are rounded to 8 bits with a scale for each output, all else is f32 */
     int threads;            /* inside one network; 0: 1 */
     bool taps;              /* keep tapped tensors: nn_plan_tap_*; they are then exact, but fusions stop at them */
     const char *taps_with;  /* only those whose name contains this; NULL: all. Each costs its memory */
@@ -266,6 +272,9 @@ int nn_run_state_new_on(const nn_plan *p, sm_pool *pool, nn_run_state **out);
 /* The same with the activations and scratch of `host` (which outlives it) where they are large enough: for networks of which one
  * runs after the other. What host keeps from a run is lost when this one runs. */
 int nn_run_state_new_beside(const nn_plan *p, nn_run_state *host, nn_run_state **out);
+/* The same with host's states too: both plans have the same ones, in the same order (many tokens at once, then one by one). SM_EUSAGE:
+ * they have not. A reset of either clears them for both. */
+int nn_run_state_new_sharing(const nn_plan *p, nn_run_state *host, nn_run_state **out);
 void nn_run_state_free(nn_run_state *r);
 void nn_run_reset(nn_run_state *r); /* state tensors to zero */
 /* inputs/outputs: dense C order, in the plan's order; outputs f32. Allocates nothing through our allocator. */

@@ -19,7 +19,7 @@ struct nn_run_state {
     size_t n_borrowed;
     size_t opened; /* steps whose open() has been called */
     bool profile;
-    bool guest[3];        /* activations, scratch, pool: another's */
+    bool guest[4];        /* activations, scratch, pool, states: another's */
     nn_profile_row *rows; /* one a step */
 };
 
@@ -62,7 +62,7 @@ static int open_steps(nn_run_state *r)
 }
 
 /* Memory of its own, or that of the host where it fits. */
-static int take_memory(nn_run_state *r, const nn_run_state *host, sm_pool *pool)
+static int take_memory(nn_run_state *r, const nn_run_state *host, bool sharing, sm_pool *pool)
 {
     const nn_plan *p = r->plan, *h = host ? host->plan : NULL;
     r->guest[0] = h && h->activations >= p->activations;
@@ -71,12 +71,17 @@ static int take_memory(nn_run_state *r, const nn_run_state *host, sm_pool *pool)
     r->activations = r->guest[0] ? host->activations : sm_alloc_aligned(p->activations + 64, 1);
     r->exec.scratch = r->guest[1] ? host->exec.scratch : sm_alloc_aligned(p->scratch + 64, 1);
     r->exec.pool = pool ? pool : r->guest[2] ? host->exec.pool : NULL;
-    if (!r->activations || !r->exec.scratch)
+    if (sharing && h->states != p->states)
+        return sm_fail(SM_EUSAGE, "%zu bytes of states cannot be shared with a plan that has %zu", h->states,
+                       p->states);
+    r->guest[3] = sharing;
+    r->states = sharing ? host->states : sm_alloc_aligned(p->states + 64, 1);
+    if (!r->activations || !r->exec.scratch || !r->states)
         return SM_ENOMEM;
     return !r->guest[2] && p->threads > 1 ? sm_pool_new(p->threads, &r->exec.pool) : 0;
 }
 
-static int state_new(const nn_plan *p, nn_run_state *host, sm_pool *pool, nn_run_state **out)
+static int state_new(const nn_plan *p, nn_run_state *host, bool sharing, sm_pool *pool, nn_run_state **out)
 {
     nn_run_state *r = sm_alloc_zero(1, sizeof *r);
     int err = 0;
@@ -85,20 +90,20 @@ static int state_new(const nn_plan *p, nn_run_state *host, sm_pool *pool, nn_run
     if (!r)
         return SM_ENOMEM;
     r->plan = p;
-    r->states = sm_alloc_aligned(p->states + 64, 1);
     r->exec.data = sm_alloc_zero(p->n_values + 1, sizeof *r->exec.data);
     r->exec.own = sm_alloc_zero(p->n_steps + 1, sizeof *r->exec.own);
     r->exec.threads = p->threads;
     r->exec.run = r;
-    if ((err = take_memory(r, host, pool)) < 0)
+    if ((err = take_memory(r, host, sharing, pool)) < 0)
         goto out;
     r->borrowed = sm_alloc(p->n_values + 1, sizeof *r->borrowed);
     r->rows = sm_alloc_zero(p->n_steps + 1, sizeof *r->rows);
-    if (!r->states || !r->exec.data || !r->exec.own || !r->borrowed || !r->rows) {
+    if (!r->exec.data || !r->exec.own || !r->borrowed || !r->rows) {
         err = SM_ENOMEM;
         goto out;
     }
-    nn_run_reset(r);
+    if (!sharing)
+        nn_run_reset(r);
     if ((err = place_values(r)) < 0)
         goto out;
     err = open_steps(r);
@@ -113,17 +118,22 @@ out:
 
 int nn_run_state_new(const nn_plan *p, nn_run_state **out)
 {
-    return state_new(p, NULL, NULL, out);
+    return state_new(p, NULL, false, NULL, out);
 }
 
 int nn_run_state_new_beside(const nn_plan *p, nn_run_state *host, nn_run_state **out)
 {
-    return state_new(p, host, NULL, out);
+    return state_new(p, host, false, NULL, out);
+}
+
+int nn_run_state_new_sharing(const nn_plan *p, nn_run_state *host, nn_run_state **out)
+{
+    return state_new(p, host, true, NULL, out);
 }
 
 int nn_run_state_new_on(const nn_plan *p, sm_pool *pool, nn_run_state **out)
 {
-    return state_new(p, NULL, pool, out);
+    return state_new(p, NULL, false, pool, out);
 }
 
 void nn_run_state_free(nn_run_state *r)
@@ -139,7 +149,8 @@ void nn_run_state_free(nn_run_state *r)
         sm_free(r->activations);
     if (!r->guest[1])
         sm_free(r->exec.scratch);
-    sm_free(r->states);
+    if (!r->guest[3])
+        sm_free(r->states);
     sm_free(r->exec.data);
     sm_free(r->exec.own);
     sm_free(r->borrowed);

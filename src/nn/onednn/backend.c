@@ -31,6 +31,7 @@ static const struct {
     { &nn_op_slice, nn_dnnl_slice_step },
     { &nn_op_concat, nn_dnnl_concat_step },
     { &nn_op_attention, nn_dnnl_attention_step },
+    { &nn_op_cached_attention, nn_dnnl_cached_attention_step },
     { &nn_op_attention_view, nn_dnnl_attention_step },
     { &nn_op_conv_grad_x, nn_dnnl_conv_train_step },
     { &nn_op_conv_grad_w, nn_dnnl_conv_train_step },
@@ -68,10 +69,10 @@ static int onednn_precision(nn_precision *p, bool emulate)
 {
     if (*p == NN_PRECISION_AUTO)
         *p = NN_PRECISION_F32;
-    if (*p == NN_PRECISION_F32)
+    if (*p == NN_PRECISION_F32 || *p == NN_PRECISION_INT8) /* 8 bits: weights of linear layers only */
         return 0;
     if (*p != NN_PRECISION_BF16)
-        return sm_fail(SM_EUNSUPPORTED, "the onednn backend computes in f32 and bf16");
+        return sm_fail(SM_EUNSUPPORTED, "the onednn backend computes in f32, in bf16, and with weights of 8 bits");
     if (!nn_precision_native(*p) && !emulate)
         return sm_fail(SM_EUNSUPPORTED, "this CPU has no bf16 arithmetic (AVX512-BF16 or AMX)");
     return 0;

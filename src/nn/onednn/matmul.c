@@ -10,6 +10,7 @@ int nn_dnnl_linear_step(nn_compiler *c, nn_id node, nn_step *out)
 {
     const nn_graph *g = nn_compiler_graph(c);
     const nn_node n = *nn_at(g, node);
+    const int streamed = nn_dnnl_stream_step(c, node, out);
     nn_dnnl_primitive *p = sm_arena_zero(nn_compiler_arena(c), 1, sizeof *p);
     const bool bf16 = nn_dnnl_uses_bf16(c), bias = n.inputs[2] != NN_NONE;
     const int64_t width = n.shape.dim[n.shape.rank - 1], depth = nn_in(g, &n, 1)->shape.dim[1];
@@ -24,6 +25,8 @@ int nn_dnnl_linear_step(nn_compiler *c, nn_id node, nn_step *out)
     const void *packed = NULL;
     int err;
 
+    if (streamed != 1)
+        return streamed;
     if (!p)
         return SM_ENOMEM;
     const bool constant =

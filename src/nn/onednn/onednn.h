@@ -162,6 +162,9 @@ int nn_dnnl_conv_fft_step(nn_compiler *c, nn_id node, nn_step *out);
 /* Would it be taken if the results were folded so? fold: nn_fold (conv_shape.h). */
 bool nn_dnnl_conv_fft_pays(const nn_graph *g, nn_id node, int fold, int fold_axis, bool bf16);
 
+/* Few rows, many weights (stream_step.c), for linear. 1: oneDNN's product is better. */
+int nn_dnnl_stream_step(nn_compiler *c, nn_id node, nn_step *out);
+int nn_dnnl_cached_attention_step(nn_compiler *c, nn_id node, nn_step *out);
 int nn_dnnl_attention_step(nn_compiler *c, nn_id node, nn_step *out);
 
 /* Fused nodes of this backend (rewrite.c, attention_view.c, norm.c) */

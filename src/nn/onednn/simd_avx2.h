@@ -1,10 +1,10 @@
-/* Vectors of 8 floats (AVX2 and FMA). See simd_base.h for what each operation promises. simd_end.h closes what this opens. */
+/* Vectors of 8 floats (AVX2, FMA and, as every CPU with these has it, F16C). See simd_base.h for what each operation promises. simd_end.h closes what this opens. */
 #include <immintrin.h>
 
 #ifdef __clang__
-#pragma clang attribute push(__attribute__((target("fma,avx2"))), apply_to = function)
+#pragma clang attribute push(__attribute__((target("f16c,fma,avx2"))), apply_to = function)
 #else
-#pragma GCC target("fma,avx2")
+#pragma GCC target("f16c,fma,avx2")
 #endif
 
 typedef __m256 vec;
