@@ -8,16 +8,19 @@
 #include "engine/generate.h"
 
 typedef struct {
-    const char *model, *negative, *sampler, *init, *keep, *level, *canvas, *out, *t5, *overwrite, *sample;
-    double duration_s, bars, bpm, cfg, rescale, init_noise, max_memory_mb;
-    int64_t n, steps, threads, seed;
+    const char *model, *negative, *sampler, *init, *keep, *level, *canvas, *out, *t5, *overwrite, *sample, *melody,
+        *key;
+    double duration_s, bars, bpm, cfg, rescale, init_noise, max_memory_mb, top_p, temperature, extend_stride_s;
+    int64_t n, steps, threads, seed, top_k;
 } generate_args;
 
 #define UNSET (-1e9) /* of numbers whose default is the model's */
 
 static const sm_option generate_options[] = {
     { 'n', "name", SM_OPT_STRING, offsetof(generate_args, model), "MODEL|MODEL=FILE",
-      "stable-audio-open or stable-audio-small (default: stable-audio-small)", 0 },
+      "musicgen-small, -medium, -large, -melody, -stereo-*, stable-audio-open, stable-audio-small (default: "
+      "stable-audio-small)",
+      0 },
     { 'o', "out", SM_OPT_PATH, offsetof(generate_args, out), "FILE|DIR",
       "name of the file, or the folder of NAME_SEED.wav (default: here)", 0 },
     { 0, "n", SM_OPT_INT, offsetof(generate_args, n), "1..100", "so many, with seeds one after the other (default: 1)",
@@ -45,6 +48,17 @@ static const sm_option generate_options[] = {
     { 0, "init-noise", SM_OPT_NUMBER, offsetof(generate_args, init_noise), "0..1000",
       "how far from it: small 0..1 (default: 0.6), open 0.5 near, 5, 50 free (default: 5)", 0 },
     { 0, "continue", SM_OPT_PATH, offsetof(generate_args, keep), "FILE", "begin with this sound and go on from it", 0 },
+    { 0, "melody", SM_OPT_PATH, offsetof(generate_args, melody), "FILE",
+      "follow its melody (musicgen-melody), without its drums and bass where htdemucs is installed", 0 },
+    { 0, "key", SM_OPT_STRING, offsetof(generate_args, key), "KEY", "added to the prompt: \"A minor\"", 0 },
+    { 0, "top-k", SM_OPT_INT, offsetof(generate_args, top_k), "0..2048",
+      "MusicGen: of the so many most likely; 0: of all (default: 250)", 0 },
+    { 0, "top-p", SM_OPT_NUMBER, offsetof(generate_args, top_p), "0..1",
+      "MusicGen: of the most likely that make up this share, instead of --top-k (default: 0, off)", 0 },
+    { 0, "temperature", SM_OPT_NUMBER, offsetof(generate_args, temperature), "0..100",
+      "MusicGen: 0: always the most likely (default: 1)", 0 },
+    { 0, "extend-stride", SM_OPT_NUMBER, offsetof(generate_args, extend_stride_s), "0..29",
+      "MusicGen: beyond 30 s, seconds of each window that are new; 0: 18 (default: 0)", 0 },
     { 0, "level", SM_OPT_CHOICE, offsetof(generate_args, level), "auto|peak|none",
       "auto: divide by the peak if it is above full scale; peak: always (default: auto)", 0 },
     { 0, "canvas", SM_OPT_CHOICE, offsetof(generate_args, canvas), "full|fast",
@@ -95,13 +109,16 @@ static char *path_of(const generate_args *a, const char *prompt, uint64_t seed)
     return sm_printf_new("%.*s_%llu%s", (int)(dot - out), out, (unsigned long long)seed, dot);
 }
 
-/* Tempo in the words helps: training saw it there. */
-static char *with_tempo(const char *prompt, double bpm)
+/* Tempo and key in the words help: training saw them there. */
+static char *with_tempo(const char *prompt, double bpm, const char *key)
 {
+    const char *comma = key && *key ? ", " : "";
+    key = key ? key : "";
     for (const char *p = prompt; bpm > 0 && *p; p++)
         if ((p[0] | 32) == 'b' && (p[1] | 32) == 'p' && (p[2] | 32) == 'm')
             bpm = 0;
-    return bpm > 0 ? sm_printf_new("%s, %g BPM", prompt, bpm) : sm_strdup(prompt);
+    return bpm > 0 ? sm_printf_new("%s, %g BPM%s%s", prompt, bpm, comma, key)
+                   : sm_printf_new("%s%s%s", prompt, comma, key);
 }
 
 /* ---- one sound ---- */
@@ -233,7 +250,7 @@ static int generate_run(sm_cli *cli, const void *args, char *const *operands, si
     sm_sound_request r = sm_sound_request_defaults;
     sm_generator *g = NULL;
     (void)n;
-    char *prompt = with_tempo(operands[0], a->bpm);
+    char *prompt = with_tempo(operands[0], a->bpm, a->key);
     if (!prompt)
         return SM_ENOMEM;
     r.prompt = operands[0][strspn(operands[0], " \t\n")] ? prompt : "";
@@ -249,6 +266,11 @@ static int generate_run(sm_cli *cli, const void *args, char *const *operands, si
     r.init = a->init;
     r.init_noise = a->init_noise > UNSET ? a->init_noise : NAN;
     r.keep = a->keep;
+    r.melody = a->melody;
+    r.top_k = (int)a->top_k;
+    r.top_p = a->top_p;
+    r.temperature = a->temperature;
+    r.extend_stride_s = a->extend_stride_s;
     r.fast_canvas = !strcmp(a->canvas, "fast");
     sm_cancel_install();
     int err = sm_generator_open(&o, &g);
@@ -294,6 +316,8 @@ const sm_command sm_cmd_generate = {
                                         .canvas = "full",
                                         .overwrite = "yes",
                                         .cfg = UNSET,
+                                        .top_k = 250,
+                                        .temperature = 1,
                                         .init_noise = UNSET,
                                         .n = 1 },
     .run = generate_run,

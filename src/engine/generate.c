@@ -5,9 +5,11 @@
 #include <string.h>
 
 /* One row a family of models that make sound. */
-static const sm_generator_family *const families[] = { &sm_generator_stable_audio };
+static const sm_generator_family *const families[] = { &sm_generator_stable_audio, &sm_generator_musicgen };
 
-const sm_sound_request sm_sound_request_defaults = { .cfg = NAN, .level = "auto", .init_noise = NAN };
+const sm_sound_request sm_sound_request_defaults = {
+    .cfg = NAN, .level = "auto", .init_noise = NAN, .top_k = 250, .temperature = 1
+};
 
 enum { PROMPT_BYTES = 8192 }; /* far beyond what any of the encoders' windows holds */
 

@@ -28,7 +28,13 @@ typedef struct {
     const char *init;    /* a sound file to start from; NULL: noise */
     double init_noise;   /* NAN: the sampler's middle way */
     const char *keep;    /* a sound file that the piece begins with, and goes on from; NULL: none */
-    bool fast_canvas;    /* no longer a canvas than the piece: quicker, another sound for the same seed */
+    /* language models */
+    int top_k;              /* 0: all */
+    double top_p;           /* > 0: instead of top_k */
+    double temperature;     /* <= 0: always the most likely */
+    double extend_stride_s; /* how much of a further window is new; 0: the model's own */
+    const char *melody;     /* a sound file whose melody is followed; NULL: none */
+    bool fast_canvas;       /* no longer a canvas than the piece: quicker, another sound for the same seed */
     /* Called before each step of all; not 0: stop with SM_ECANCELLED. done and total in steps. */
     int (*progress)(void *user, double done, double total);
     void *user;
@@ -99,7 +105,7 @@ typedef struct {
     double (*standard_s)(void *state);
     void (*recipe)(void *state, const sm_sound_request *r, sm_json *j); /* adds keys: the options as they were taken */
 } sm_generator_family;
-extern const sm_generator_family sm_generator_stable_audio;
+extern const sm_generator_family sm_generator_stable_audio, sm_generator_musicgen;
 
 /* T5 as both families use it (generate_text.c). */
 typedef struct {

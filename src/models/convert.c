@@ -158,7 +158,9 @@ int sm_model_convert(const sm_model *m, sm_weights *w, const char *variant, cons
         (err = write_meta(r.writer, m, v, w, card, source_sha256)) < 0)
         goto out;
     const sm_foreign_graph *f = sm_view_graph(v);
-    if (f) { /* the graph must be one that runs, before it is kept */
+    if (m->write) {
+        err = m->write(m, w, r.writer);
+    } else if (f) { /* the graph must be one that runs, before it is kept */
         const sm_model_config c = { .batch = 1 };
         nn_graph *g = nn_graph_new();
         err = g ? m->build(g, m, v, &c) : SM_ENOMEM;

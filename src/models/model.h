@@ -161,6 +161,8 @@ struct sm_model {
     /* What a converted file must keep beside tensors (as its metadata "kwargs"): configuration that stands in a file of its own. The
      * caller's, sm_free; NULL: nothing (or no memory). NULL: what the weights' own "kwargs" say. */
     char *(*keep)(sm_weights *w);
+    /* Writes the canonical tensors itself, as they are stored; NULL: what build() asks for is written, in f32. */
+    int (*write)(const sm_model *m, sm_weights *w, sm_safetensors_writer *out);
     /* In place, before the network; torch: torchcrepe's way. NULL: none */
     void (*prepare)(const sm_model *m, float *patch, size_t rows, size_t bands, bool torch);
     /* What this file wants to hear where it differs from `needs` (its front end); NULL: never. */

@@ -25,7 +25,7 @@ typedef struct {
 struct sm_t5 {
     sm_stored stored;
     sm_t5_size size;
-    nn_tensor table, bias; /* shared.weight; [32, heads] */
+    nn_tensor table; /* shared.weight */
     nn_compile_options options;
     nn_pack *pack;
     compiled plans[PLANS]; /* the latest lengths */
@@ -144,30 +144,37 @@ static nn_id block(const network *t, int i, nn_id x)
 }
 
 /* bias[h, i, j] = table[bucket(j - i), h], the same in every block. */
-static int position_bias(const sm_t5 *t, nn_graph *g, int64_t n, nn_id *out)
+static int position_bias(network *t)
 {
-    const int64_t h = t->size.heads;
-    size_t count;
-    float *b = sm_mul_overflow((size_t)(n * n), (size_t)h, &count) ? NULL : sm_alloc(count, sizeof *b);
-    if (!b)
-        return SM_ENOMEM;
-    for (int64_t k = 0; k < h; k++)
+    const int64_t h = t->s->heads, n = t->n;
+    const nn_shape shape = NN_SHAPE(BUCKETS, h);
+    nn_tensor table;
+    size_t count = 0;
+    int err = t->w.get(t->w.user, BIAS, &shape, &table);
+    if (err < 0)
+        return nn_graph_fail(t->g, err, "%s", sm_last_error());
+    float *rows = sm_alloc((size_t)(BUCKETS * h), sizeof *rows);
+    float *b = !rows || sm_mul_overflow((size_t)(n * n), (size_t)h, &count) ? NULL : sm_alloc(count, sizeof *b);
+    for (int64_t k = 0; rows && k < BUCKETS; k++)
+        sm_stored_row(&table, k, false, rows + k * h);
+    for (int64_t k = 0; b && k < h; k++)
         for (int64_t i = 0; i < n; i++)
             for (int64_t j = 0; j < n; j++)
-                b[(k * n + i) * n + j] = ((const float *)t->bias.data)[sm_t5_bucket(j - i) * h + k];
-    *out = nn_const_f32(g, NN_SHAPE(1, h, n, n), b);
+                b[(k * n + i) * n + j] = rows[sm_t5_bucket(j - i) * h + k];
+    t->bias = b ? nn_const_f32(t->g, NN_SHAPE(1, h, n, n), b) : NN_NONE;
+    sm_free(rows);
     sm_free(b);
-    return nn_graph_error(g);
+    return b ? nn_graph_error(t->g) : nn_graph_fail(t->g, SM_ENOMEM, "no memory for the bias of positions");
 }
 
-static int build(sm_t5 *t, size_t n, nn_graph *g)
+int sm_t5_graph(nn_graph *g, const nn_source *w, const sm_t5_size *s, int64_t n)
 {
-    network net = { g, sm_stored_source(&t->stored), &t->size, (int64_t)n, NN_NONE };
-    nn_id x = nn_input(g, "x", NN_SHAPE(1, (int64_t)n, t->size.width));
-    const int err = position_bias(t, g, (int64_t)n, &net.bias);
+    network net = { g, *w, s, n, NN_NONE };
+    nn_id x = nn_input(g, "x", NN_SHAPE(1, n, s->width));
+    const int err = position_bias(&net);
     if (err < 0)
         return err;
-    for (int i = 0; i < t->size.layers; i++)
+    for (int i = 0; i < s->layers; i++)
         x = block(&net, i, x);
     nn_scope(g, "encoder");
     nn_output(g, "final", norm(&net, "encoder.final_layer_norm.weight", x));
@@ -190,11 +197,8 @@ int sm_t5_open(sm_weights *w, const char *prefix, const sm_t5_options *options, 
         t->size = *options->size;
     else if ((err = sm_t5_size_of(w, prefix, &t->size)) < 0)
         goto out;
-    const nn_shape table = NN_SHAPE(t->size.vocabulary, t->size.width), bias = NN_SHAPE(BUCKETS, t->size.heads);
-    char name[256];
-    snprintf(name, sizeof name, "%s%s", t->stored.prefix, BIAS);
-    if ((err = sm_stored_get(&t->stored, "shared.weight", &table, &t->table)) < 0 ||
-        (err = sm_weights_get_f32(w, name, &bias, &t->bias)) < 0 || (err = nn_pack_new(&t->pack)) < 0)
+    const nn_shape table = NN_SHAPE(t->size.vocabulary, t->size.width);
+    if ((err = sm_stored_get(&t->stored, "shared.weight", &table, &t->table)) < 0 || (err = nn_pack_new(&t->pack)) < 0)
         goto out;
     t->options = (nn_compile_options){ .backend = options ? options->backend : NULL,
                                        .precision = NN_PRECISION_F32,
@@ -244,8 +248,9 @@ static int plan_for(sm_t5 *t, size_t n, compiled **out)
     compiled *c = *out = &t->plans[t->next];
     t->next = (t->next + 1) % PLANS;
     forget(c);
+    const nn_source w = sm_stored_source(&t->stored);
     nn_graph *g = nn_graph_new();
-    int err = g ? build(t, n, g) : SM_ENOMEM;
+    int err = g ? sm_t5_graph(g, &w, &t->size, (int64_t)n) : SM_ENOMEM;
     if (err == 0)
         err = nn_compile(g, &t->options, &c->plan);
     if (err == 0)

@@ -54,6 +54,9 @@ typedef struct {
     const sm_t5_size *size; /* NULL: from the shapes (made-up weights have none) */
 } sm_t5_options;
 
+/* The encoder for n tokens: input "x" [1, n, width] (rows of shared.weight), output "final". */
+int sm_t5_graph(nn_graph *g, const nn_source *w, const sm_t5_size *s, int64_t n);
+
 typedef struct sm_t5 sm_t5;
 /* `prefix` stands in front of the tensors' names ("text_encoder."); NULL: none. w borrowed. options NULL: defaults. */
 int sm_t5_open(sm_weights *w, const char *prefix, const sm_t5_options *options, sm_t5 **out);
