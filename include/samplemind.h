@@ -289,6 +289,69 @@ SM_API int sm_separate_file(sm_separator *s, const char *path, sm_stem_sink sink
 SM_API int sm_separate_buffer(sm_separator *s, const float *interleaved, size_t frames, int rate_hz, int channels,
                               sm_stem_sink sink, void *user);
 
+/* ---- a library: a collection that is remembered ----
+ *
+ *     sm_library *library = NULL;
+ *     sm_scan_options options;
+ *     sm_scan_options_init(&options);
+ *     const char *const folders[] = { "/home/me/Samples" };
+ *     if (sm_library_open(NULL, SM_LIBRARY_CREATE, &library) < 0 || sm_library_scan(library, folders, 1, &options, NULL) < 0)
+ *         fprintf(stderr, "%s\n", sm_last_error());
+ *     sm_library_close(library);
+ *
+ * A library is a folder with a database in it; the sounds stay where they lie and are only read. One thread at a time may use
+ * an sm_library; several programs may have the same library open, of which one at a time writes. */
+typedef struct sm_library sm_library;
+typedef enum { SM_LIBRARY_READ, SM_LIBRARY_WRITE, SM_LIBRARY_CREATE } sm_library_mode;
+/* folder NULL: "library" in the data folder (see sm_options). Errors: SM_ENOTFOUND (no library there; not with CREATE), SM_EIO (may
+ * not be read or written, the disk is full), SM_EFORMAT (damaged, or of a later version). */
+SM_API int sm_library_open(const char *folder, sm_library_mode mode, sm_library **out);
+SM_API void sm_library_close(sm_library *l); /* accepts NULL */
+SM_API const char *sm_library_folder(const sm_library *l);
+
+/* Start from sm_scan_options_init. */
+typedef struct {
+    size_t size;
+    const char *home, *models, *precision, *backend; /* as in sm_options */
+    int jobs;                                        /* threads in all; 0: one for each core */
+    double time_limit_s;     /* of work a file, 0: none; a file that takes longer is a broken one */
+    int list_only;           /* 1: names, sizes and times; sounds are not read */
+    int again;               /* 1: also what was analysed before */
+    int retry;               /* 1: also files that were found broken */
+    sm_progress_fn progress; /* unit "files": `what` is the folder in hand while listing (total 0), then the file */
+    /* A folder that cannot be read, or a file that is broken; or NULL. */
+    void (*problem)(void *user, const char *path, const char *reason);
+    void *user;
+} sm_scan_options;
+SM_API void sm_scan_options_init(sm_scan_options *o);
+
+typedef struct {
+    int64_t folders, files;                 /* seen now: folders, and sounds by the endings of their names */
+    int64_t added, changed, gone, returned; /* files, as against the last scan */
+    int64_t analysed, known, moved,
+        refreshed; /* sounds analysed; files whose sound was known, of these: gone elsewhere; sounds
+                                                * that got what a new model says */
+    int64_t broken, unreadable_folders, waiting; /* waiting: files that are listed and not analysed yet */
+    double list_s, analyse_s;                    /* seconds that it took */
+} sm_scan_result;
+/* Lists what is below the folders (of a file: the folder that it is in), then analyses what is new, small files first. Each result is kept as it
+ * comes: after a stop of any kind the next scan goes on from there. paths NULL: all folders that were scanned before. result may be
+ * NULL; it is filled also after SM_ECANCELLED. A broken file is no failure. Errors: SM_ENOTFOUND (no such folder), SM_EUSAGE, SM_EIO. */
+SM_API int sm_library_scan(sm_library *l, const char *const *paths, size_t n, const sm_scan_options *options,
+                           sm_scan_result *result);
+/* Scans, and then follows what happens in these folders until the progress callback says stop (then 0). */
+SM_API int sm_library_watch(sm_library *l, const char *const *paths, size_t n, const sm_scan_options *options);
+/* The record of a file by its path, as sm_record_json gave it, the user's corrections in place; borrowed until the next call on l.
+ * SM_ENOTFOUND: not in the library, or not analysed yet. */
+SM_API int sm_library_record(sm_library *l, const char *path, const char **json);
+/* Files that are broken, and why. A negative return of fn stops and is returned. */
+typedef int (*sm_broken_fn)(void *user, const char *path, const char *reason);
+SM_API int sm_library_each_broken(sm_library *l, sm_broken_fn fn, void *user);
+/* What is in it, as a JSON object (docs/library.md); borrowed until the next call on l. */
+SM_API int sm_library_stats(sm_library *l, const char **json);
+/* What the user knows better: a field's value for a file's sound, kept through every new analysis; NULL takes it back. */
+SM_API int sm_library_correct(sm_library *l, const char *path, const char *field, const char *value);
+
 /* ---- duplicates: files that are the same ---- */
 
 /* How alike two files are; each level takes in those before it. */

@@ -6,9 +6,6 @@
 
 #include "engine/internal.h"
 
-/* Short sounds are taken in groups, so that their patches share batches. */
-enum { GROUP_FILES = 16, GROUP_BYTES = 4 << 20 };
-
 void sm_options_init(sm_options *o)
 {
     *o = (sm_options){ .size = sizeof *o };
@@ -134,6 +131,12 @@ size_t sm_engine_models(const sm_engine *e)
     return n;
 }
 
+const char *sm_engine_model_weights(const sm_engine *e, size_t i)
+{
+    const engine_model *m = visible(e, i);
+    return m ? m->hash : NULL;
+}
+
 const char *sm_engine_model(const sm_engine *e, size_t i)
 {
     const engine_model *m = visible(e, i);
@@ -221,7 +224,8 @@ typedef struct {
     sm_engine *engine;
     const char *const *paths;
     size_t n;
-    size_t *groups; /* [n_groups + 1] first file of each */
+    const size_t *groups; /* [n_groups + 1] first file of each */
+    size_t *planned;      /* the same, when we planned them */
     size_t n_groups;
     pthread_mutex_t lock; /* of what follows */
     engine_sound *done;   /* [n] finished sounds that wait for their turn */
@@ -236,23 +240,23 @@ static int plan_groups(many *m)
 {
     int64_t bytes = 0;
     size_t files = 0;
-    m->groups = sm_alloc(m->n + 1, sizeof *m->groups);
-    if (!m->groups)
+    m->planned = sm_alloc(m->n + 1, sizeof *m->planned);
+    if (!m->planned)
         return SM_ENOMEM;
     /* by the number of files only, so that the answers do not depend on the number of threads */
-    const size_t most = SM_CLAMP(m->n / 8, 1, GROUP_FILES);
+    const size_t most = SM_CLAMP(m->n / 8, 1, SM_GROUP_FILES);
     for (size_t i = 0; i < m->n; i++) {
         struct stat s;
         const int64_t size = stat(m->paths[i], &s) == 0 ? s.st_size : 0;
-        if (i == 0 || files >= most || bytes + size > GROUP_BYTES) {
-            m->groups[m->n_groups++] = i;
+        if (i == 0 || files >= most || bytes + size > SM_GROUP_BYTES) {
+            m->planned[m->n_groups++] = i;
             files = 0;
             bytes = 0;
         }
         files++;
         bytes += size;
     }
-    m->groups[m->n_groups] = m->n;
+    m->planned[m->n_groups] = m->n;
     return 0;
 }
 
@@ -282,7 +286,7 @@ static int give_out(many *m, const engine_sound *sounds, size_t first, size_t n)
 static int analyze_group(void *user, size_t g, int worker)
 {
     many *m = user;
-    engine_sound sounds[GROUP_FILES];
+    engine_sound sounds[SM_GROUP_FILES];
     const size_t first = m->groups[g], n = m->groups[g + 1] - first;
     for (size_t i = 0; i < n; i++)
         sounds[i] = (engine_sound){ .path = m->paths[first + i] };
@@ -292,38 +296,59 @@ static int analyze_group(void *user, size_t g, int worker)
     return err;
 }
 
+/* Groups planned; sinks everything. */
+static int analyze_many(many *m)
+{
+    sm_engine *e = m->engine;
+    int err = 0;
+    progress_begin(e, (double)m->n, "files");
+    pthread_mutex_init(&m->lock, NULL);
+    m->done = sm_alloc_zero(m->n, sizeof *m->done);
+    m->is_done = sm_alloc_zero(m->n, sizeof *m->is_done);
+    if (!m->done || !m->is_done)
+        err = SM_ENOMEM;
+    if (err == 0 && m->n == 1) { /* one file: its models side by side */
+        engine_sound s = { .path = m->paths[0] };
+        err = engine_analyze(e, &s, 1, 0, e->jobs > 1 ? e->pool : NULL);
+        if (err == 0)
+            err = give_out(m, &s, 0, 1);
+    } else if (err == 0) {
+        err = sm_pool_run(e->pool, m->n_groups, analyze_group, m);
+    }
+    for (size_t i = 0; m->done && i < m->n; i++)
+        sm_record_free(m->done[i].record); /* those whose turn never came */
+    sm_free(m->done);
+    sm_free(m->is_done);
+    pthread_mutex_destroy(&m->lock);
+    return err;
+}
+
 int sm_analyze_files(sm_engine *e, const char *const *paths, size_t n, sm_record_sink sink, void *user,
                      size_t *n_failed)
 {
     many m = { .engine = e, .paths = paths, .n = n, .sink = sink, .user = user };
-    int err = 0;
     if (n_failed)
         *n_failed = 0;
     if (n == 0)
         return 0;
-    progress_begin(e, (double)n, "files");
-    pthread_mutex_init(&m.lock, NULL);
-    m.done = sm_alloc_zero(n, sizeof *m.done);
-    m.is_done = sm_alloc_zero(n, sizeof *m.is_done);
-    if (!m.done || !m.is_done)
-        err = SM_ENOMEM;
-    if (err == 0)
-        err = plan_groups(&m);
-    if (err == 0 && n == 1) { /* one file: its models side by side */
-        engine_sound s = { .path = paths[0] };
-        err = engine_analyze(e, &s, 1, 0, e->jobs > 1 ? e->pool : NULL);
-        if (err == 0)
-            err = give_out(&m, &s, 0, 1);
-    } else if (err == 0) {
-        err = sm_pool_run(e->pool, m.n_groups, analyze_group, &m);
+    int err = plan_groups(&m);
+    if (err == 0) {
+        m.groups = m.planned;
+        err = analyze_many(&m);
     }
-    for (size_t i = 0; m.done && i < n; i++)
-        sm_record_free(m.done[i].record); /* those whose turn never came */
     if (n_failed)
         *n_failed = m.n_failed;
-    sm_free(m.done);
-    sm_free(m.is_done);
-    sm_free(m.groups);
-    pthread_mutex_destroy(&m.lock);
+    sm_free(m.planned);
     return err;
+}
+
+int sm_analyze_groups(sm_engine *e, const char *const *paths, const size_t *starts, size_t n_groups,
+                      sm_record_sink sink, void *user)
+{
+    many m = { .engine = e, .paths = paths, .groups = starts, .n_groups = n_groups, .sink = sink, .user = user };
+    for (size_t g = 0; g < n_groups; g++)
+        if (starts[g + 1] <= starts[g] || starts[g + 1] - starts[g] > SM_GROUP_FILES)
+            return sm_fail(SM_EUSAGE, "a group of files from %zu to %zu", starts[g], starts[g + 1]);
+    m.n = n_groups > 0 ? starts[n_groups] : 0;
+    return m.n > 0 ? analyze_many(&m) : 0;
 }

@@ -9,6 +9,7 @@
  * Adds `path` itself, or, for a folder, every sound below it (by ending, sorted, hidden ones left out, symbolic links followed
  * without loops). Folders that cannot be read become a line each in `problems`. 0 or SM_ENOMEM. */
 int sm_walk(const char *path, sm_strings *files, sm_strings *problems);
+bool sm_is_sound_name(const char *name); /* has an ending that a folder is searched for */
 
 /* ---- which models are there (registry.c) ----
  * Weights live in HOME/models/NAME.safetensors, converted once from the official file; beside each a NAME.pin keeps the SHA-256 of
@@ -53,6 +54,18 @@ int sm_model_named(const char *name, const sm_model **out);
 /* "path", and "path_base64" when it is not UTF-8 (record.c). */
 void sm_record_write_path(sm_json *j, const char *path);
 
+/* ---- analysing for a library (engine.c, open.c, record.c) ----
+ * Another version means that records of before are to be made again. */
+enum { SM_PIPELINE_VERSION = 1 };
+/* sm_analyze_files with the caller's groups: group g is paths[starts[g]] up to paths[starts[g + 1]], of n_groups; starts[n_groups]
+ * is the number of paths. Sounds of one group share batches of patches, on which the last bits of their numbers depend: the same group
+ * gives the same record whatever is analysed beside it. At most SM_GROUP_FILES a group. */
+enum { SM_GROUP_FILES = 16, SM_GROUP_BYTES = 4 << 20 };
+int sm_analyze_groups(sm_engine *e, const char *const *paths, const size_t *starts, size_t n_groups,
+                      sm_record_sink sink, void *user);
+/* First 16 digits of the hash of a model's weights, i as in sm_engine_model; NULL past the end. */
+const char *sm_engine_model_weights(const sm_engine *e, size_t i);
+
 /* ---- what each model of classes said, for those who keep it (record.c) ----
  * Borrowed from the record. false past the end. */
 typedef struct {
@@ -62,5 +75,8 @@ typedef struct {
     const float *scores;        /* [n_classes] mean over the sound, or NULL */
 } sm_model_opinion;
 bool sm_record_opinion(const sm_record *r, size_t i, sm_model_opinion *out);
+/* A JSON object with the verdicts (instrument, genre, mood, their confidences, scores and votes) that follow from what models said at
+ * different times. Models that are not known by name are passed over. */
+int sm_opinions_judge(const sm_model_opinion *o, size_t n, sm_buffer *json);
 
 #endif

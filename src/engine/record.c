@@ -234,6 +234,15 @@ static void write_failed(sm_json *j, const sm_draft *d)
     sm_json_end_array(j);
 }
 
+static void write_verdicts(sm_json *j, const verdicts *v)
+{
+    write_verdict(j, "instrument", "instrument_confidence", "instrument_scores", &v->instrument);
+    write_top(j, "instrument_top", &v->instrument);
+    write_votes(j, "instrument_votes", &v->instrument);
+    write_verdict(j, "genre", "genre_confidence", "genre_scores", &v->genre);
+    write_verdict(j, "mood", "mood_confidence", "mood_scores", &v->mood);
+}
+
 static void write_record(sm_json *j, const sm_draft *d, const verdicts *v)
 {
     sm_json_begin_object(j);
@@ -241,11 +250,7 @@ static void write_record(sm_json *j, const sm_draft *d, const verdicts *v)
     if (d->dsp) {
         write_file_part(j, d);
         write_fields(j, d);
-        write_verdict(j, "instrument", "instrument_confidence", "instrument_scores", &v->instrument);
-        write_top(j, "instrument_top", &v->instrument);
-        write_votes(j, "instrument_votes", &v->instrument);
-        write_verdict(j, "genre", "genre_confidence", "genre_scores", &v->genre);
-        write_verdict(j, "mood", "mood_confidence", "mood_scores", &v->mood);
+        write_verdicts(j, v);
         write_answers(j, d);
         if (d->metadata)
             write_metadata(j, d->metadata);
@@ -400,6 +405,13 @@ static int judge(const sm_draft *d, verdicts *v)
     return err;
 }
 
+static void free_verdicts(verdicts *v)
+{
+    sm_verdict_free(&v->instrument);
+    sm_verdict_free(&v->genre);
+    sm_verdict_free(&v->mood);
+}
+
 int sm_record_new(const sm_draft *d, sm_record **out)
 {
     verdicts v = { 0 };
@@ -432,13 +444,46 @@ int sm_record_new(const sm_draft *d, sm_record **out)
         if (r->json.failed || r->essentia.failed)
             err = sm_fail(SM_ENOMEM, "%s: no memory for the record", d->path);
     }
-    sm_verdict_free(&v.instrument);
-    sm_verdict_free(&v.genre);
-    sm_verdict_free(&v.mood);
+    free_verdicts(&v);
     if (err < 0)
         sm_record_free(r);
     else
         *out = r;
+    return err;
+}
+
+int sm_opinions_judge(const sm_model_opinion *o, size_t n, sm_buffer *json)
+{
+    verdicts v = { 0 };
+    sm_json j;
+    size_t answered = 0;
+    sm_model_answer *answers = sm_alloc_zero(n, sizeof *answers);
+    sm_model_result *results = sm_alloc_zero(n, sizeof *results);
+    sm_classes *classes = sm_alloc_zero(n, sizeof *classes);
+    int err = answers && results && classes ? 0 : SM_ENOMEM;
+    for (size_t i = 0; i < n && err == 0; i++) {
+        const sm_model *model = sm_model_find(o[i].model);
+        if (!model || !o[i].scores || !o[i].classes)
+            continue;
+        classes[i] = (sm_classes){ .n = o[i].n_classes, .names = o[i].classes };
+        results[i] = (sm_model_result){ .n_classes = o[i].n_classes, .mean = (float *)(uintptr_t)o[i].scores };
+        answers[answered++] = (sm_model_answer){
+            .name = o[i].model, .weights = o[i].weights, .model = model, .classes = &classes[i], .result = &results[i]
+        };
+    }
+    if (err == 0)
+        err = judge(&(const sm_draft){ .answers = answers, .n_answers = answered }, &v);
+    if (err == 0) {
+        sm_json_init(&j, json, false);
+        sm_json_begin_object(&j);
+        write_verdicts(&j, &v);
+        sm_json_end_object(&j);
+        err = json->failed ? sm_fail(SM_ENOMEM, "no memory for verdicts") : 0;
+    }
+    free_verdicts(&v);
+    sm_free(answers);
+    sm_free(results);
+    sm_free(classes);
     return err;
 }
 

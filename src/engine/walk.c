@@ -1,6 +1,7 @@
 /* Which files a path means: itself, or every sound below a folder. */
 #include <errno.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 
 #include "engine/engine.h"
@@ -12,10 +13,11 @@ static const char *const endings[] = { ".wav",  ".wave", ".w64",  ".rf64", ".bwf
                                        ".aifc", ".caf",  ".flac", ".mp3",  ".ogg", ".oga", ".opus",
                                        ".m4a",  ".mp4",  ".aac",  ".alac", ".au",  ".snd" };
 
-static bool is_sound_name(const char *name)
+bool sm_is_sound_name(const char *name)
 {
-    for (size_t i = 0; i < SM_LENGTH(endings); i++)
-        if (sm_text_has_suffix(name, endings[i]))
+    const char *dot = strrchr(name, '.');
+    for (size_t i = 0; dot && i < SM_LENGTH(endings); i++)
+        if (!strcasecmp(dot, endings[i]))
             return true;
     return false;
 }
@@ -50,9 +52,9 @@ static int walk_entry(const char *path, const folder *parent, sm_strings *files,
 {
     struct stat s;
     if (stat(path, &s) < 0)
-        return is_sound_name(path) ? note(problems, path, strerror(errno)) : 0;
+        return sm_is_sound_name(path) ? note(problems, path, strerror(errno)) : 0;
     if (S_ISREG(s.st_mode))
-        return is_sound_name(path) ? sm_strings_add(files, path) : 0;
+        return sm_is_sound_name(path) ? sm_strings_add(files, path) : 0;
     if (!S_ISDIR(s.st_mode) || is_ancestor(parent, &s))
         return 0;
     if (parent->depth >= WALK_DEPTH)

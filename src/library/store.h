@@ -26,10 +26,12 @@ int sm_store_check(sm_store *s, sm_strings *problems);
 /* Bytes of the database with its log. */
 int64_t sm_store_bytes(sm_store *s);
 
+typedef int (*sm_id_fn)(void *user, int64_t id);
+
 /* ---- folders and files (store_files.c) ---- */
 typedef enum { SM_FILE_LISTED, SM_FILE_ANALYSED, SM_FILE_BROKEN, SM_FILE_GONE } sm_file_state;
 typedef struct {
-    int64_t id, folder, content; /* content 0: not read yet, or broken */
+    int64_t id, folder, content; /* content 0: not read yet. Of a listed file: what it was before it changed */
     const char *name;            /* bytes, as on disk */
     int64_t size, mtime_ns;
     sm_file_state state;
@@ -47,18 +49,22 @@ int sm_store_file_get(sm_store *s, int64_t id, sm_file_fn fn, void *user);      
 int sm_store_file_path(sm_store *s, int64_t id, sm_buffer *out);                  /* appended; SM_ENOTFOUND */
 int sm_store_file_find(sm_store *s, const char *path, sm_file_fn fn, void *user); /* absolute; SM_ENOTFOUND */
 int sm_store_files_in(sm_store *s, int64_t folder, sm_file_fn fn, void *user);    /* of one folder, also gone ones */
-int sm_store_files_of(sm_store *s, int64_t content, sm_file_fn fn, void *user);   /* its copies that are not gone */
+int sm_store_files_of(sm_store *s, int64_t content, sm_file_fn fn,
+                      void *user); /* analysed ones: its copies as far as is known */
 int sm_store_files_in_state(sm_store *s, sm_file_state state, sm_file_fn fn, void *user);
 /* f->id 0: one is chosen; else the one that sm_store_file_next gave, or a following one (many files at once). */
 int sm_store_file_add(sm_store *s, const sm_file_row *f, int64_t *id);
 int sm_store_file_next(sm_store *s, int64_t folder, int64_t *id);
 int sm_store_file_set(sm_store *s, const sm_file_row *f); /* size, mtime, content, state, reason of f->id */
 int sm_store_file_remove(sm_store *s, int64_t id);
+int sm_store_folder_gone(sm_store *s, int64_t folder, int64_t *n); /* its files; *n: how many were not gone before */
+int sm_store_gone_copy(sm_store *s, int64_t content, int64_t *id); /* a gone file that had this content; 0: none */
 /* The file has another place (rename, move): keeps everything but its id. *id: the new one. */
 int sm_store_file_move(sm_store *s, int64_t id, const char *path, int64_t *new_id);
 
 /* ---- contents: what is known of a sound (store_contents.c) ---- */
 enum { SM_HASH_BYTES = 16 };
+bool sm_hash_from_hex(const char *hex, uint8_t out[SM_HASH_BYTES]); /* false: not 32 digits */
 typedef struct {
     int64_t id;
     uint8_t hash[SM_HASH_BYTES];       /* xxh128 of the file's bytes */
@@ -109,6 +115,10 @@ int sm_store_output_put(sm_store *s, int64_t content, const sm_output_row *o, co
 int sm_store_outputs_of(sm_store *s, int64_t content, sm_output_fn fn, void *user);
 int sm_store_each_output(sm_store *s, const char *model, sm_output_fn fn, void *user); /* of one model, by content */
 int sm_store_output_remove(sm_store *s, int64_t content, const char *model);
+/* Contents of which this model with these weights has said nothing, by id. A model that was heard and had nothing to say has a row
+ * without scores. Parts of the scan are kept in the same way: "#fingerprint" with its version for weights (outputs_of leaves these out). */
+int sm_store_lacking_output(sm_store *s, const char *model, const char *weights, sm_id_fn fn, void *user);
+int sm_store_of_other_pipelines(sm_store *s, int pipeline, sm_id_fn fn, void *user);
 /* The class names of a model's outputs, added to the list; none known: nothing is added. */
 int sm_store_model_classes(sm_store *s, const char *model, const char *weights, sm_strings *out);
 
@@ -153,7 +163,6 @@ int sm_store_collection_remove(sm_store *s, int64_t id);
 int sm_store_collection_put(sm_store *s, int64_t id, int64_t content, bool in); /* in false: takes it out */
 typedef int (*sm_collection_fn)(void *user, int64_t id, const char *name, int64_t contents);
 int sm_store_each_collection(sm_store *s, sm_collection_fn fn, void *user);
-typedef int (*sm_id_fn)(void *user, int64_t id);
 int sm_store_collection_items(sm_store *s, int64_t id, sm_id_fn fn, void *user); /* id 0: favourites */
 /* What the user said of `from` is also said of `to`, where that has nothing of its own (a file was edited in place). */
 int sm_store_inherit(sm_store *s, int64_t from, int64_t to);
@@ -168,5 +177,22 @@ int sm_store_state_get(sm_store *s, const char *name, sm_buffer *value);  /* not
 int sm_store_state_set(sm_store *s, const char *name, const char *value); /* NULL: forgets it */
 int sm_store_root_put(sm_store *s, const char *path, bool in);            /* folders that were scanned */
 int sm_store_each_root(sm_store *s, int (*fn)(void *user, const char *path), void *user);
+
+/* ---- how many there are (store_stats.c) ---- */
+typedef struct {
+    sm_file_state state;
+    int64_t files, bytes;
+} sm_file_totals;
+int sm_store_count_files(sm_store *s, int (*fn)(void *user, const sm_file_totals *t), void *user);
+typedef struct {
+    int64_t folders, contents, corrections, tags, collections, favourites;
+    double duration_s;
+} sm_store_totals;
+int sm_store_count(sm_store *s, sm_store_totals *out);
+/* Values of a property that is text, the most frequent first. */
+int sm_store_count_values(sm_store *s, const sm_property *p, int (*fn)(void *user, const char *value, int64_t contents),
+                          void *user);
+int sm_store_count_outputs(sm_store *s, int (*fn)(void *user, const char *model, const char *weights, int64_t contents),
+                           void *user);
 
 #endif

@@ -98,7 +98,7 @@ static int hex_digit(char c)
     return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-static bool read_hash(const char *hex, uint8_t out[SM_HASH_BYTES])
+bool sm_hash_from_hex(const char *hex, uint8_t out[SM_HASH_BYTES])
 {
     memset(out, 0, SM_HASH_BYTES);
     if (!hex || strlen(hex) != 2 * SM_HASH_BYTES)
@@ -158,7 +158,7 @@ int sm_store_content_put(sm_store *s, sm_content_row *c, const char *record_json
     json_error_t why;
     json_t *record = json_loads(record_json, 0, &why);
     int err = record ? 0 : sm_fail(SM_EFORMAT, "a record that is no JSON: %s", why.text);
-    if (err == 0 && !read_hash(json_string_value(json_object_get(record, "audio_xxh128")), c->audio_hash))
+    if (err == 0 && !sm_hash_from_hex(json_string_value(json_object_get(record, "audio_xxh128")), c->audio_hash))
         err = sm_fail(SM_EFORMAT, "a record without audio_xxh128");
     if (err == 0) {
         const json_t *duration = json_object_get(record, "duration_s");

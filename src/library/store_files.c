@@ -208,8 +208,7 @@ int sm_store_files_in(sm_store *s, int64_t folder, sm_file_fn fn, void *user)
 
 int sm_store_files_of(sm_store *s, int64_t content, sm_file_fn fn, void *user)
 {
-    return walk_files(s, "SELECT " FILE_COLUMNS " FROM files WHERE content = ? AND state != 3", content, fn, user,
-                      NULL);
+    return walk_files(s, "SELECT " FILE_COLUMNS " FROM files WHERE content = ? AND state = 1", content, fn, user, NULL);
 }
 
 int sm_store_files_in_state(sm_store *s, sm_file_state state, sm_file_fn fn, void *user)
@@ -279,6 +278,31 @@ int sm_store_file_set(sm_store *s, const sm_file_row *f)
     sqlite3_bind_int64(st, 1, f->id);
     bind_file(st, f);
     return store_done(s, st);
+}
+
+int sm_store_folder_gone(sm_store *s, int64_t folder, int64_t *n)
+{
+    sqlite3_stmt *st = NULL;
+    int err = store_change(s, "UPDATE files SET state = 3 WHERE id BETWEEN ? AND ? AND state != 3", &st);
+    *n = 0;
+    if (err < 0)
+        return err;
+    sqlite3_bind_int64(st, 1, first_id(folder));
+    sqlite3_bind_int64(st, 2, last_id(folder));
+    if ((err = store_done(s, st)) == 0)
+        *n = sqlite3_changes(s->sql.db);
+    return err;
+}
+
+int sm_store_gone_copy(sm_store *s, int64_t content, int64_t *id)
+{
+    sqlite3_stmt *st = NULL;
+    *id = 0;
+    int err = sql_cached(&s->sql, "SELECT id FROM files WHERE content = ? AND state = 3 ORDER BY id LIMIT 1", &st);
+    if (err < 0)
+        return err;
+    sqlite3_bind_int64(st, 1, content);
+    return store_ask(s, st, id);
 }
 
 int sm_store_file_remove(sm_store *s, int64_t id)

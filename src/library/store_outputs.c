@@ -97,7 +97,7 @@ int sm_store_outputs_of(sm_store *s, int64_t content, sm_output_fn fn, void *use
 {
     sqlite3_stmt *st = NULL;
     output_walk w = { fn, user };
-    const int err = sql_prepare(&s->sql, OUTPUTS "WHERE o.content = ? ORDER BY m.id", &st);
+    const int err = sql_prepare(&s->sql, OUTPUTS "WHERE o.content = ? AND m.name NOT LIKE '#%' ORDER BY m.id", &st);
     if (err < 0)
         return err;
     sqlite3_bind_int64(st, 1, content);
@@ -137,4 +137,42 @@ int sm_store_model_classes(sm_store *s, const char *model, const char *weights, 
     }
     json_decref(names);
     return err;
+}
+
+typedef struct {
+    sm_id_fn fn;
+    void *user;
+} id_walk;
+
+static int give_id(void *user, sqlite3_stmt *st)
+{
+    const id_walk *w = user;
+    return w->fn(w->user, sqlite3_column_int64(st, 0));
+}
+
+int sm_store_lacking_output(sm_store *s, const char *model, const char *weights, sm_id_fn fn, void *user)
+{
+    sqlite3_stmt *st = NULL;
+    id_walk w = { fn, user };
+    const int err = sql_prepare(&s->sql,
+                                "SELECT id FROM contents WHERE NOT EXISTS (SELECT 1 FROM outputs WHERE content ="
+                                " contents.id AND model = (SELECT id FROM models WHERE name = ? AND weights = ?))"
+                                " ORDER BY id",
+                                &st);
+    if (err < 0)
+        return err;
+    sql_bind_text(st, 1, model);
+    sql_bind_text(st, 2, weights);
+    return store_walk(s, st, give_id, &w);
+}
+
+int sm_store_of_other_pipelines(sm_store *s, int pipeline, sm_id_fn fn, void *user)
+{
+    sqlite3_stmt *st = NULL;
+    id_walk w = { fn, user };
+    const int err = sql_prepare(&s->sql, "SELECT id FROM contents WHERE pipeline != ? ORDER BY id", &st);
+    if (err < 0)
+        return err;
+    sqlite3_bind_int(st, 1, pipeline);
+    return store_walk(s, st, give_id, &w);
 }
