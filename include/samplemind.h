@@ -349,6 +349,9 @@ typedef int (*sm_broken_fn)(void *user, const char *path, const char *reason);
 SM_API int sm_library_each_broken(sm_library *l, sm_broken_fn fn, void *user);
 /* What is in it, as a JSON object (docs/library.md); borrowed until the next call on l. */
 SM_API int sm_library_stats(sm_library *l, const char **json);
+/* Looks through the whole database: fn gets a sentence for each thing that does not hold. */
+typedef int (*sm_sentence_fn)(void *user, const char *sentence);
+SM_API int sm_library_check(sm_library *l, sm_sentence_fn fn, void *user);
 /* What the user knows better: a field's value for a file's sound, kept through every new analysis; NULL takes it back. */
 SM_API int sm_library_correct(sm_library *l, const char *path, const char *field, const char *value);
 

@@ -10,6 +10,40 @@ static double number(const json_t *stats, const char *name)
     return json_number_value(json_object_get(stats, name));
 }
 
+typedef struct {
+    bool check;
+} stats_args;
+
+static const sm_option stats_options[] = {
+    { 0, "check", SM_OPT_FLAG, offsetof(stats_args, check), NULL,
+      "look through the whole database instead; the exit status is 1 when something in it does not hold", 0 },
+    { 0 }
+};
+
+typedef struct {
+    sm_cli *cli;
+    size_t n;
+} checking;
+
+static int on_sentence(void *user, const char *sentence)
+{
+    checking *c = user;
+    c->n++;
+    fprintf(c->cli->out, "%s\n", sentence);
+    return 0;
+}
+
+static int check(sm_cli *cli, sm_library *l)
+{
+    checking c = { cli, 0 };
+    const int err = sm_library_check(l, on_sentence, &c);
+    if (err < 0)
+        return err;
+    if (c.n == 0)
+        fputs("all is well\n", cli->out);
+    return c.n > 0 ? SM_EXIT_FAILED : 0;
+}
+
 /* "kick 12, snare 9, ..." */
 static void print_classes(FILE *out, const json_t *stats, const char *name)
 {
@@ -58,26 +92,35 @@ static void print_table(FILE *out, const json_t *stats)
                 json_string_value(json_object_get(row, "space")), number(row, "dims"), number(row, "sounds"));
 }
 
+static int print_stats(sm_cli *cli, sm_library *l)
+{
+    const char *text = NULL;
+    int err = sm_library_stats(l, &text);
+    if (err < 0)
+        return err;
+    if (strcmp(cli->common.format, "table") != 0) {
+        fprintf(cli->out, "%s\n", text);
+        return 0;
+    }
+    json_t *stats = json_loads(text, 0, NULL);
+    if (!stats)
+        return sm_fail(SM_ENOMEM, "no memory for the figures");
+    print_table(cli->out, stats);
+    json_decref(stats);
+    return 0;
+}
+
 static int stats_run(sm_cli *cli, const void *args, char *const *operands, size_t n)
 {
+    const stats_args *a = args;
     sm_library *l = NULL;
-    const char *text = NULL;
-    json_t *stats = NULL;
     char *path = sm_library_path(cli->common.library);
     int err = path ? sm_library_open(path, SM_LIBRARY_READ, &l)
                    : sm_fail(SM_ENOTFOUND, "no home folder is known; name the library with --library");
-    (void)args;
     (void)operands;
     (void)n;
     if (err == 0)
-        err = sm_library_stats(l, &text);
-    if (err == 0 && strcmp(cli->common.format, "table") != 0)
-        fprintf(cli->out, "%s\n", text);
-    else if (err == 0 && !(stats = json_loads(text, 0, NULL)))
-        err = sm_fail(SM_ENOMEM, "no memory for the figures");
-    if (stats)
-        print_table(cli->out, stats);
-    json_decref(stats);
+        err = a->check ? check(cli, l) : print_stats(cli, l);
     sm_library_close(l);
     sm_free(path);
     return err;
@@ -86,7 +129,9 @@ static int stats_run(sm_cli *cli, const void *args, char *const *operands, size_
 const sm_command sm_cmd_stats = {
     .name = "stats",
     .summary = "what the library has: files, sounds, classes, models, sizes",
+    .options = stats_options,
     .common = SM_COMMON_FORMAT | SM_COMMON_LIBRARY,
     .examples = (const sm_example[]){ { "samplemind stats --json", "as one object" }, { 0 } },
+    .args_size = sizeof(stats_args),
     .run = stats_run,
 };

@@ -171,3 +171,13 @@ int sm_library_each_broken(sm_library *l, sm_broken_fn fn, void *user)
     broken_walk w = { l, fn, user };
     return sm_store_files_in_state(l->store, SM_FILE_BROKEN, give_broken, &w);
 }
+
+int sm_library_check(sm_library *l, sm_sentence_fn fn, void *user)
+{
+    sm_strings problems = { 0 };
+    int err = sm_store_check(l->store, &problems);
+    for (size_t i = 0; i < problems.length && err >= 0; i++)
+        err = fn(user, problems.items[i]);
+    sm_strings_free(&problems);
+    return err < 0 ? err : 0;
+}

@@ -55,6 +55,7 @@ typedef struct {
 static int keep_group(run *r)
 {
     sm_scan *s = r->scan;
+    const int64_t before = s->result.analysed;
     bool own = false;
     int err = sm_store_begin(s->store, &own);
     for (size_t i = r->starts[r->group]; i < r->starts[r->group + 1] && err == 0; i++) {
@@ -65,6 +66,9 @@ static int keep_group(run *r)
             err = r->keep(r->user, x);
         /* else it changed meanwhile: it stays listed, the next scan reads it */
     }
+    if (err == 0 &&
+        s->result.analysed > before) /* how often ever: as many as there are contents, unless some were made again */
+        err = sm_store_state_count(s->store, "analyses", s->result.analysed - before);
     return sm_store_end(s->store, own, err);
 }
 

@@ -175,6 +175,7 @@ int sm_store_journal_each(sm_store *s, const char *what, int at_most, sm_journal
 int sm_store_journal_remove(sm_store *s, int64_t id);
 int sm_store_state_get(sm_store *s, const char *name, sm_buffer *value);  /* nothing appended: never set */
 int sm_store_state_set(sm_store *s, const char *name, const char *value); /* NULL: forgets it */
+int sm_store_state_count(sm_store *s, const char *name, int64_t more);    /* a number that grows; 0 at first */
 int sm_store_root_put(sm_store *s, const char *path, bool in);            /* folders that were scanned */
 int sm_store_each_root(sm_store *s, int (*fn)(void *user, const char *path), void *user);
 

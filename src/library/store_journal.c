@@ -85,6 +85,20 @@ int sm_store_state_set(sm_store *s, const char *name, const char *value)
     return store_done(s, st);
 }
 
+int sm_store_state_count(sm_store *s, const char *name, int64_t more)
+{
+    sqlite3_stmt *st = NULL;
+    int err = store_change(s,
+                           "INSERT INTO state (name, value) VALUES (?1, ?2)"
+                           " ON CONFLICT (name) DO UPDATE SET value = value + ?2",
+                           &st);
+    if (err < 0)
+        return err;
+    sql_bind_text(st, 1, name);
+    sqlite3_bind_int64(st, 2, more);
+    return store_done(s, st);
+}
+
 int sm_store_root_put(sm_store *s, const char *path, bool in)
 {
     sqlite3_stmt *st = NULL;

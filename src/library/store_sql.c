@@ -172,6 +172,8 @@ static int migrate(sm_sql *q, const sql_kind *k)
         err = sql_number(q, "SELECT count(*) FROM sqlite_master", &tables);
     if (err < 0)
         return err;
+    if (tables == 0 && version == 0 && !q->writable) /* whoever made it was ended before it had any */
+        return sm_fail(SM_ENOTFOUND, "%s: an empty %s; %s", q->path, k->noun, k->how_to_make);
     if (application != k->application_id && (tables > 0 || !q->writable))
         return sm_fail(SM_EFORMAT, "%s: not a %s, but another program's SQLite file", q->path, k->noun);
     if (version > k->newest)
