@@ -13,18 +13,27 @@ void sm_scan_options_init(sm_scan_options *o)
 
 int scan_progress(sm_scan *s, const char *what, double done, double total)
 {
-    const double now = sm_now_s();
-    if (!s->options->progress || now - s->last_report_s < 0.1)
+    int stop = 0;
+    if (!s->options->progress)
         return 0;
-    s->last_report_s = now;
-    const sm_progress_info p = { .what = what, .done = done, .total = total, .unit = "files" };
-    return s->options->progress(s->options->user, &p) != 0 ? sm_fail(SM_ECANCELLED, "stopped at the caller's wish") : 0;
+    pthread_mutex_lock(&s->callbacks);
+    const double now = sm_now_s();
+    if (now - s->last_report_s >= 0.1) {
+        const sm_progress_info p = { .what = what, .done = done, .total = total, .unit = "files" };
+        s->last_report_s = now;
+        stop = s->options->progress(s->options->user, &p);
+    }
+    pthread_mutex_unlock(&s->callbacks);
+    return stop != 0 ? sm_fail(SM_ECANCELLED, "stopped at the caller's wish") : 0;
 }
 
 void scan_problem(sm_scan *s, const char *path, const char *reason)
 {
-    if (s->options->problem)
-        s->options->problem(s->options->user, path, reason);
+    if (!s->options->problem)
+        return;
+    pthread_mutex_lock(&s->callbacks);
+    s->options->problem(s->options->user, path, reason);
+    pthread_mutex_unlock(&s->callbacks);
 }
 
 static int take_options(const sm_scan_options *given, sm_scan_options *out)
@@ -119,6 +128,7 @@ static int scan_once(sm_scan *s, const sm_strings *roots)
 static int begin_scan(sm_library *l, const sm_scan_options *given, sm_scan_options *o, sm_scan *s)
 {
     *s = (sm_scan){ .store = l->store, .options = o };
+    pthread_mutex_init(&s->callbacks, NULL);
     const int err = take_options(given, o);
     if (err == 0 && !sm_store_is_writable(l->store))
         return sm_fail(SM_EUSAGE, "%s: was opened for reading only", sm_store_folder(l->store));
@@ -146,6 +156,7 @@ int sm_library_scan(sm_library *l, const char *const *paths, size_t n, const sm_
     if (err == SM_ECANCELLED)
         err = sm_fail(SM_ECANCELLED, "stopped at the caller's wish");
     sm_strings_free(&roots);
+    pthread_mutex_destroy(&s.callbacks);
     return err;
 }
 
@@ -166,5 +177,6 @@ int sm_library_watch(sm_library *l, const char *const *paths, size_t n, const sm
         err = scan_watch_run(w);
     scan_watch_close(w);
     sm_strings_free(&roots);
+    pthread_mutex_destroy(&s.callbacks);
     return err == SM_ECANCELLED ? 0 : err;
 }

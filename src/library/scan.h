@@ -2,6 +2,8 @@
 #ifndef SM_LIBRARY_SCAN_H
 #define SM_LIBRARY_SCAN_H
 
+#include <pthread.h>
+
 #include "engine/engine.h"
 #include "library/library.h"
 #include "library/store.h"
@@ -40,6 +42,8 @@ typedef struct {
     sm_store *store;
     const sm_scan_options *options;
     sm_scan_result result;
+    pthread_mutex_t
+        callbacks; /* progress comes from one thread of the engine, problems from another: never both at once */
     double last_report_s;
     int64_t changes; /* rows changed since the last commit */
     bool own;        /* a transaction of the list's own is open */

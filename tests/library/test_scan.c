@@ -238,10 +238,11 @@ static void listing_alone_commits_names_and_the_next_scan_analyses(void **state)
     tear_down(&f);
 }
 
-static int stop_after(void *user, const sm_progress_info *p)
+static int stop_at_once(void *user, const sm_progress_info *p)
 {
     (void)user;
-    return p->total > 0;
+    (void)p;
+    return 1;
 }
 
 static void a_scan_that_is_stopped_goes_on_later(void **state)
@@ -255,7 +256,7 @@ static void a_scan_that_is_stopped_goes_on_later(void **state)
         snprintf(name, sizeof name, "%d.wav", i);
         sound(&f, name, 40 + i, NULL);
     }
-    f.o.progress = stop_after;
+    f.o.progress = stop_at_once;
     paths[0] = f.tree;
     assert_int_equal(sm_library_scan(f.l, paths, 1, &f.o, &r), SM_ECANCELLED);
     assert_int_equal(r.added, 20);
