@@ -10,27 +10,6 @@
 
 enum { SEGMENT = 343980 };
 
-/* The goldens' test signal in stereo: each channel's partials are a radian further. */
-static float *stereo_signal(const char *name, size_t samples)
-{
-    static const double cycles[3] = { 0.0125, 0.031, 0.0873 };
-    float *x = malloc(2 * samples * sizeof *x);
-    assert_non_null(x);
-    for (int c = 0; c < 2; c++) {
-        char stream[64];
-        snprintf(stream, sizeof stream, "%s.%d", name, c);
-        const uint64_t hash = sm_unit_hash(stream, 0);
-        for (size_t t = 0; t < samples; t++) {
-            double y = 0.1 * sm_unit(hash, t);
-            for (int k = 0; k < 3; k++)
-                y += 0.25 / (k + 1) * sin(2 * M_PI * cycles[k] * (double)t + k + c) *
-                     exp(-(double)t / ((double)samples * (0.2 + 0.3 * k)));
-            x[(size_t)c * samples + t] = (float)y;
-        }
-    }
-    return x;
-}
-
 /* Traces take the memory of every traced layer at once: a part of the network at a time. NULL: none, all is fused. */
 static const char *const parts[] = { NULL, "encoder.", "sampler", "crosstransformer", "decoder." };
 
@@ -69,7 +48,7 @@ static void full_case(const char *golden, const char *model, int traces)
         test_skip("no %s: set SM_SHARED", golden);
     if (!test_backend_there("onednn"))
         test_skip("the ref backend takes too long");
-    mix = stereo_signal("htdemucs.full", SEGMENT);
+    mix = test_signals("htdemucs.full", SEGMENT, 2);
     test_ok(sm_weights_generated(0, m->generated, &w));
     assert_true(expect_chunk(golden, m, w, mix, 1e-5) >= traces);
     sm_weights_close(w);

@@ -134,21 +134,29 @@ void test_stream_result(sm_model_handle *h, const sm_stream_options *o, const fl
     sm_stream_free(s);
 }
 
-float *test_signal(const char *name, size_t samples)
+float *test_signals(const char *name, size_t samples, int channels)
 {
     static const double cycles[3] = { 0.0125, 0.031, 0.0873 };
-    char stream[64];
-    float *x = malloc(samples * sizeof *x);
-    snprintf(stream, sizeof stream, "%s.0", name);
-    const uint64_t hash = sm_unit_hash(stream, 0);
-    for (size_t t = 0; t < samples; t++) {
-        double y = 0.1 * sm_unit(hash, t);
-        for (int k = 0; k < 3; k++)
-            y += 0.25 / (k + 1) * sin(2 * M_PI * cycles[k] * (double)t + k) *
-                 exp(-(double)t / ((double)samples * (0.2 + 0.3 * k)));
-        x[t] = (float)y;
+    float *x = malloc((size_t)channels * samples * sizeof *x);
+    assert_non_null(x);
+    for (int c = 0; c < channels; c++) {
+        char stream[64];
+        snprintf(stream, sizeof stream, "%s.%d", name, c);
+        const uint64_t hash = sm_unit_hash(stream, 0);
+        for (size_t t = 0; t < samples; t++) {
+            double y = 0.1 * sm_unit(hash, t);
+            for (int k = 0; k < 3; k++)
+                y += 0.25 / (k + 1) * sin(2 * M_PI * cycles[k] * (double)t + k + c) *
+                     exp(-(double)t / ((double)samples * (0.2 + 0.3 * k)));
+            x[(size_t)c * samples + t] = (float)y;
+        }
     }
     return x;
+}
+
+float *test_signal(const char *name, size_t samples)
+{
+    return test_signals(name, samples, 1);
 }
 
 void test_front_end(const char *name, const float *audio, size_t samples, sm_floats *rows)

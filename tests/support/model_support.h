@@ -29,6 +29,7 @@ void test_stream_result(sm_model_handle *h, const sm_stream_options *o, const fl
 
 /* signal(name, samples) of the goldens' generator: noise and three decaying partials. The caller's: free(). */
 float *test_signal(const char *name, size_t samples);
+float *test_signals(const char *name, size_t samples, int channels); /* each channel's partials a radian further */
 /* Audio through a model's front end: rows as sm_stream_push takes them, appended. */
 void test_front_end(const char *name, const float *audio, size_t samples, sm_floats *rows);
 /* Converts the weights as `models import` does, and opens the result. */
