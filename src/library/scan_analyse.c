@@ -245,13 +245,10 @@ static int read_ahead(queue *q)
     return sm_store_end(s->store, own, err);
 }
 
-/* Enough to keep all threads busy; of large files not so many that nothing is kept for long. */
-static bool is_enough(const queue *q, size_t n_groups, size_t files)
+/* Enough to keep all threads busy, and not so many that nothing is kept for long. */
+static bool is_enough(const queue *q, size_t n_groups)
 {
-    int64_t bytes = 0;
-    for (size_t i = 0; i < files; i++)
-        bytes += q->sounds[i]->file.size;
-    return n_groups >= MOST_GROUPS || (n_groups >= 8 && bytes > 8 * SM_GROUP_BYTES);
+    return n_groups >= SM_MIN((size_t)MOST_GROUPS, 8 * (size_t)sm_pool_threads(q->scan->pool));
 }
 
 /* Cuts full groups from the front of the queue: starts[0..n]. The last may be short when nothing follows. */
@@ -305,7 +302,7 @@ static int work(queue *q)
         const size_t n_groups = cut_groups(q, all, starts);
         if (all && n_groups == 0)
             break;
-        err = all || is_enough(q, n_groups, starts[n_groups]) ? run_queue(q, starts, n_groups) : read_ahead(q);
+        err = all || is_enough(q, n_groups) ? run_queue(q, starts, n_groups) : read_ahead(q);
     }
     return err;
 }

@@ -232,7 +232,9 @@ static int open_file(sm_sql *q, const sql_kind *k, sql_mode mode)
     int err = sql_number(q, "PRAGMA schema_version", &ignored);
     if (err == SM_EIO && mode == SQL_READ)
         err = open_immutable(q);
-    if (err == 0 && q->writable && sqlite3_db_readonly(q->db, "main") == 1)
+    /* a file with a log is not opened at all where that cannot be written */
+    if ((err == SM_EIO && q->writable && access(q->path, W_OK) != 0) ||
+        (err == 0 && q->writable && sqlite3_db_readonly(q->db, "main") == 1))
         err = sm_fail(SM_EIO, "%s: cannot be written: it may only be read", q->path);
     return err;
 }

@@ -2,35 +2,59 @@
 #ifndef SM_TRAIN_DATASET_DB_H
 #define SM_TRAIN_DATASET_DB_H
 
-#include <sqlite3.h>
-
+#include "library/store_sql.h"
 #include "train/dataset.h"
 
 struct sm_dataset {
-    sqlite3 *db;
-    char *path;
-    bool writable;
-    int depth;                       /* of transactions: 1 inside sm_dataset_begin */
+    sm_sql sql;
     sqlite3_stmt *put, *find, *byid; /* made at first use */
 };
 
-/* The code of SQLite's last failure, with a message that begins with the dataset's name. */
-int ds_fail(sm_dataset *d, const char *doing);
-int ds_exec(sm_dataset *d, const char *sql);
-int ds_prepare(sm_dataset *d, const char *sql, sqlite3_stmt **out);
-/* 1: a row; 0: done; negative: failed. */
-int ds_step(sm_dataset *d, sqlite3_stmt *s);
-/* Runs a statement without rows to its end and resets it. */
-int ds_run(sm_dataset *d, sqlite3_stmt *s);
-/* SM_EIO with a sentence when this handle may only read. */
-int ds_writable(sm_dataset *d);
-/* A transaction of this call's own, unless the caller has begun one; ds_end commits, or takes all back when err < 0. */
-int ds_begin(sm_dataset *d, bool *own);
-int ds_end(sm_dataset *d, bool own, int err);
-
-void ds_bind_text(sqlite3_stmt *s, int at, const char *text); /* NULL: null; the text stays until the reset */
-const char *ds_text(sqlite3_stmt *s, int column);             /* NULL: null */
-double ds_number(sqlite3_stmt *s, int column);                /* NAN: null */
+/* Those of store_sql.h, with a dataset. */
+static inline int ds_fail(sm_dataset *d, const char *doing)
+{
+    return sql_fail(&d->sql, doing);
+}
+static inline int ds_exec(sm_dataset *d, const char *sql)
+{
+    return sql_exec(&d->sql, sql);
+}
+static inline int ds_prepare(sm_dataset *d, const char *sql, sqlite3_stmt **out)
+{
+    return sql_prepare(&d->sql, sql, out);
+}
+static inline int ds_step(sm_dataset *d, sqlite3_stmt *s)
+{
+    return sql_step(&d->sql, s);
+}
+static inline int ds_run(sm_dataset *d, sqlite3_stmt *s)
+{
+    return sql_run(&d->sql, s);
+}
+static inline int ds_writable(sm_dataset *d)
+{
+    return sql_writable(&d->sql);
+}
+static inline int ds_begin(sm_dataset *d, bool *own)
+{
+    return sql_begin(&d->sql, own);
+}
+static inline int ds_end(sm_dataset *d, bool own, int err)
+{
+    return sql_end(&d->sql, own, err);
+}
+static inline void ds_bind_text(sqlite3_stmt *s, int at, const char *text)
+{
+    sql_bind_text(s, at, text);
+}
+static inline const char *ds_text(sqlite3_stmt *s, int column)
+{
+    return sql_text(s, column);
+}
+static inline double ds_number(sqlite3_stmt *s, int column)
+{
+    return sql_double(s, column);
+}
 
 /* Small things that are remembered by name: how far a search came, a seed. */
 int ds_state_get(sm_dataset *d, const char *name, sm_arena *a, const char **value); /* NULL: never set */

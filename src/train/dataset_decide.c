@@ -5,8 +5,8 @@
 static int run_counted(sm_dataset *d, sqlite3_stmt *s, int64_t id)
 {
     int err = ds_run(d, s);
-    if (err == 0 && sqlite3_changes(d->db) == 0)
-        err = sm_fail(SM_ENOTFOUND, "%s: has no item %lld", d->path, (long long)id);
+    if (err == 0 && sqlite3_changes(d->sql.db) == 0)
+        err = sm_fail(SM_ENOTFOUND, "%s: has no item %lld", d->sql.path, (long long)id);
     return err;
 }
 

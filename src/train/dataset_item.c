@@ -245,7 +245,7 @@ int sm_dataset_get(sm_dataset *d, int64_t id, sm_arena *a, sm_item *out)
         sqlite3_bind_int64(d->byid, 1, id);
         err = read_one(d, d->byid, a, out);
     }
-    return err == SM_ENOTFOUND ? sm_fail(err, "%s: has no item %lld", d->path, (long long)id) : err;
+    return err == SM_ENOTFOUND ? sm_fail(err, "%s: has no item %lld", d->sql.path, (long long)id) : err;
 }
 
 int sm_dataset_find(sm_dataset *d, const char *root, const char *path, sm_arena *a, sm_item *out)
@@ -259,7 +259,7 @@ int sm_dataset_find(sm_dataset *d, const char *root, const char *path, sm_arena 
         ds_bind_text(d->find, 2, path);
         err = read_one(d, d->find, a, out);
     }
-    return err == SM_ENOTFOUND ? sm_fail(err, "%s: has no item %s/%s", d->path, root, path) : err;
+    return err == SM_ENOTFOUND ? sm_fail(err, "%s: has no item %s/%s", d->sql.path, root, path) : err;
 }
 
 int sm_dataset_each(sm_dataset *d, const sm_dataset_filter *f, int (*fn)(void *user, const sm_item *item), void *user)

@@ -159,7 +159,7 @@ static void killed_scans_lose_nothing_and_do_nothing_twice(void **state)
 {
     const test_place *place = *state;
     const bool is_long = getenv("SM_LONG") != NULL;
-    const int files = is_long ? 2000 : 150, kills = is_long ? 100 : 6;
+    const int files = is_long ? 2000 : 150, kills = is_long ? 100 : 6, part = is_long ? 5 : 3;
     const char *seed = getenv("SM_TEST_SEED");
     const uint64_t random = sm_unit_hash("moments", seed ? strtoull(seed, NULL, 10) : 1);
     char tree[128], whole[128], library[128];
@@ -181,8 +181,8 @@ static void killed_scans_lose_nothing_and_do_nothing_twice(void **state)
         int64_t before = 0;
         snprintf(library, sizeof library, "%s/library%d", place->folder, scans++);
         for (;;) {
-            /* moments from before the first file to about a third of a scan, so that a scan is killed several times */
-            const double moment = fabs(sm_unit(random, (uint64_t)(done + 1000 * scans))) * SM_MAX(took / 3, 0.3);
+            /* from before the first file to so far that a scan is killed several times before it gets through */
+            const double moment = fabs(sm_unit(random, (uint64_t)(done + 1000 * scans))) * SM_MAX(took / part, 0.3);
             const pid_t child = start_scan(library, tree);
             if (done < kills) {
                 sleep_s(moment);
