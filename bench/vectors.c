@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "library/vectors.h"
+#include "library/cells.h"
 #include "support/clustered.h"
 
 enum { QUERIES = 100, LIMIT = 10, RUNS = 7 };
@@ -21,6 +21,7 @@ typedef struct {
     uint64_t *keep; /* every row with a chance of 1 % */
     sm_hit *kept;   /* the truth among these */
     size_t n_kept;
+    sm_cells *cells;
     uint64_t sum;
 } bench;
 
@@ -141,6 +142,11 @@ static int search_exact(bench *b, const sm_vectors_query *q, sm_hit *hits, size_
     return sm_vectors_search(b->v, b->pool, q, hits, n);
 }
 
+static int search_cells(bench *b, const sm_vectors_query *q, sm_hit *hits, size_t *n)
+{
+    return sm_cells_search(b->cells, b->v, b->pool, q, 0, hits, n);
+}
+
 /* One query, and how many of the true answers it found. */
 static double time_search(bench *b, searcher search, size_t query, const uint64_t *keep, const sm_hit *truth,
                           size_t *right)
@@ -159,14 +165,17 @@ static double time_search(bench *b, searcher search, size_t query, const uint64_
 
 static void run(bench *b)
 {
-    double reading = 1e9, exact = 1e9, filtered = 1e9;
-    size_t right[2] = { 0 };
+    double reading = 1e9, exact = 1e9, filtered = 1e9, approximate = 1e9, sum = 0;
+    size_t right[3] = { 0 };
 
     for (size_t i = 0; i < QUERIES; i++) {
         if (i % 4 == 0)
             reading = fmin(reading, time_reading(b));
         exact = fmin(exact, time_search(b, search_exact, i, NULL, b->truth, &right[0]));
         filtered = fmin(filtered, time_search(b, search_exact, i, b->keep, b->kept, &right[1]));
+        const double time = b->cells ? time_search(b, search_cells, i, NULL, b->truth, &right[2]) : 0;
+        approximate = fmin(approximate, time);
+        sum += time;
     }
     const double bytes = (double)sm_vectors_rows(b->v) * (double)sm_vectors_padded(b->v);
     printf("reading the bytes once      %8.3f ms  %6.2f GB/s\n", 1e3 * reading, 1e-9 * bytes / reading);
@@ -199,23 +208,33 @@ int main(int argc, char **argv)
     const size_t rows = argc > 2 ? strtoul(argv[2], NULL, 10) : 100000;
     const int dims = argc > 3 ? atoi(argv[3]) : 512, threads = argc > 4 ? atoi(argv[4]) : 1;
     bench b = { 0 };
-    char path[4096];
+    char path[4096], cells[4096];
 
     if (argc < 2 || rows < 1000 || dims < 1 || threads < 1 || threads > 64) {
         fprintf(stderr, "usage: vectors FOLDER [ROWS] [DIMS] [THREADS]\n");
         return 2;
     }
     snprintf(path, sizeof path, "%s/%zu-%d.vectors", argv[1], rows, dims);
+    snprintf(cells, sizeof cells, "%s/%zu-%d.cells", argv[1], rows, dims);
     must(sm_pool_new(threads, &b.pool));
     must(test_clustered_make(&b.data, dims, SM_MIN(dims, 64), 2000, 0.5, 1) ? 0 : SM_ENOMEM);
     if (sm_vectors_open(path, false, &b.v) < 0) {
         make_file(path, &b.data, rows, b.pool);
         must(sm_vectors_open(path, false, &b.v));
     }
+    if (rows >= SM_CELLS_LEAST_ROWS && sm_cells_open(cells, b.v, &b.cells) < 0) {
+        const double start = sm_now_s();
+        must(sm_cells_build(b.v, b.pool, 0.99, path, cells));
+        sm_vectors_close(b.v);
+        must(sm_vectors_open(path, false, &b.v));
+        must(sm_cells_open(cells, b.v, &b.cells));
+        printf("cells made in %.1f s\n", sm_now_s() - start);
+    }
     make_queries(&b);
     printf("%zu x %d, %d thread%s, kernel %s\n", rows, dims, threads, threads > 1 ? "s" : "",
            sm_vectors_dots(b.v)->name);
     run(&b);
+    sm_cells_close(b.cells);
     sm_vectors_close(b.v);
     sm_pool_free(b.pool);
     test_clustered_free(&b.data);

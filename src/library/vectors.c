@@ -21,7 +21,7 @@ static const char magic[8] = "SMVECT\r\n";
 typedef struct {
     char magic[8];
     uint32_t version, dims, unit, block;
-    uint64_t sequence, count, fit, sorted, layout;
+    uint64_t sequence, count, fit, sorted, layout, puts, replaced;
     char space[SM_VECTORS_SPACE];
     uint64_t check; /* of all before it */
 } file_head;
@@ -197,7 +197,9 @@ static int read_head(sm_vectors *v)
         return sm_fail(SM_EFORMAT, "%s: version %u of the format; this program reads %d", v->path, h->version, VERSION);
     if (h->dims < 1 || h->dims > SM_DOTS_MOST || !memchr(h->space, 0, sizeof h->space) || h->sorted > h->count)
         return sm_fail(SM_EFORMAT, "%s: a head that cannot be (%u values a row)", v->path, h->dims);
-    v->info = (sm_vectors_info){ .fit = h->fit, .dims = (int)h->dims, .unit = h->unit != 0 };
+    v->info = (sm_vectors_info){
+        .fit = h->fit, .dims = (int)h->dims, .unit = h->unit != 0, .puts = h->puts, .replaced = h->replaced
+    };
     memcpy(v->info.space, h->space, sizeof h->space);
     layout_of(v);
     if (h->count / BLOCK >= (size - DATA_AT) / v->block_bytes + 1 || h->count >= UINT32_MAX ||
@@ -330,6 +332,13 @@ int sm_vectors_set_layout(sm_vectors *v, uint64_t sorted, uint64_t layout)
     return write_head(v, &h);
 }
 
+int sm_vectors_set_seen(sm_vectors *v, uint64_t puts)
+{
+    file_head h = v->head;
+    h.puts = v->info.puts = puts;
+    return write_head(v, &h);
+}
+
 int sm_vectors_create(const char *path, const sm_vectors_info *info, sm_vectors **out)
 {
     sm_vectors *v = new_handle(path);
@@ -344,9 +353,13 @@ int sm_vectors_create(const char *path, const sm_vectors_info *info, sm_vectors 
         err = v->path ? open_to_change(v) : SM_ENOMEM;
     }
     if (err == 0) {
-        file_head h = {
-            .version = VERSION, .dims = (uint32_t)info->dims, .unit = info->unit, .block = BLOCK, .fit = info->fit
-        };
+        file_head h = { .version = VERSION,
+                        .dims = (uint32_t)info->dims,
+                        .unit = info->unit,
+                        .block = BLOCK,
+                        .fit = info->fit,
+                        .puts = info->puts,
+                        .replaced = info->replaced };
         memcpy(h.magic, magic, sizeof magic);
         snprintf(h.space, sizeof h.space, "%s", info->space);
         v->info = *info;

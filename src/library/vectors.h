@@ -15,6 +15,7 @@ typedef struct {
     char space[SM_VECTORS_SPACE]; /* "samplemind/1" */
     uint64_t fit;                 /* which fit of the space made the rows; see space.h */
     int dims;                     /* 1..SM_DOTS_MOST */
+    uint64_t puts, replaced;      /* how often the database was changed until then; see space_index.h */
     bool unit;                    /* rows are brought to length 1 (a row of zeros stays one) */
 } sm_vectors_info;
 
@@ -38,6 +39,7 @@ int sm_vectors_append(sm_vectors *v, const int64_t *ids, const float *values, si
 /* Removes a row, or writes it anew (repair). Not atomic: a crash leaves a row that sm_vectors_sound calls damaged. */
 int sm_vectors_remove(sm_vectors *v, size_t row);
 int sm_vectors_put(sm_vectors *v, size_t row, int64_t id, const float *values);
+int sm_vectors_set_seen(sm_vectors *v, uint64_t puts);
 /* Whether the row is as it was written. */
 bool sm_vectors_sound(const sm_vectors *v, size_t row);
 
