@@ -183,6 +183,10 @@ static void run(bench *b)
            (double)right[0] / (QUERIES * LIMIT));
     printf("exact, filter that keeps 1 %% %7.3f ms  %6.2f of exact     recall@10 %.4f\n", 1e3 * filtered,
            filtered / exact, (double)right[1] / (QUERIES * LIMIT));
+    if (b->cells)
+        printf("in %4zu of %4zu cells        %8.3f ms  %6.3f of exact     recall@10 %.4f   (mean %.3f ms)\n",
+               sm_cells_probes(b->cells), sm_cells_count(b->cells), 1e3 * approximate, approximate / exact,
+               (double)right[2] / (QUERIES * LIMIT), 1e3 * sum / QUERIES);
 }
 
 static void make_queries(bench *b)

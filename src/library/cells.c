@@ -197,11 +197,12 @@ static int write_centres(const clustering *c, const size_t *starts, const sm_vec
 static int measure(const sm_cells *c, const sm_vectors *v, sm_pool *pool, const sm_hit *truth, size_t probes,
                    double *recall)
 {
+    const size_t trials = SM_MIN((size_t)TRIALS, sm_vectors_rows(v));
     size_t found = 0, all = 0;
     int err = 0;
 
-    for (size_t t = 0; t < TRIALS && err == 0; t++) {
-        const size_t row = t * sm_vectors_rows(v) / TRIALS;
+    for (size_t t = 0; t < trials && err == 0; t++) {
+        const size_t row = t * sm_vectors_rows(v) / trials;
         const sm_vectors_query q = {
             .vector = sm_vectors_row(v, row), .weight = 1, .except = sm_vectors_id(v, row), .limit = TRIAL_LIMIT
         };
@@ -220,11 +221,11 @@ static int choose_probes(const sm_cells *c, const sm_vectors *v, sm_pool *pool, 
                          double *recall)
 {
     sm_hit *truth = sm_alloc_zero(TRIALS * TRIAL_LIMIT, sizeof *truth);
-    const size_t cells = sm_vectors_rows(c->centres);
+    const size_t cells = sm_vectors_rows(c->centres), trials = SM_MIN((size_t)TRIALS, sm_vectors_rows(v));
     int err = truth ? 0 : SM_ENOMEM;
 
-    for (size_t t = 0; t < TRIALS && err == 0; t++) {
-        const size_t row = t * sm_vectors_rows(v) / TRIALS;
+    for (size_t t = 0; t < trials && err == 0; t++) {
+        const size_t row = t * sm_vectors_rows(v) / trials;
         const sm_vectors_query q = {
             .vector = sm_vectors_row(v, row), .weight = 1, .except = sm_vectors_id(v, row), .limit = TRIAL_LIMIT
         };

@@ -306,22 +306,27 @@ static int write_at(sm_vectors *v, const void *data, size_t length, size_t at)
     return 0;
 }
 
+/* A file that nobody can see yet is synced once, when it is committed. */
+static int sync_now(sm_vectors *v)
+{
+    return v->outfile || fdatasync(v->fd) == 0 ? 0 : fail_io(v, "write to it");
+}
+
 /* Puts *h in force: what it speaks of is on the disk before it is. */
 static int write_head(sm_vectors *v, const file_head *h)
 {
     file_head next = *h;
-    int err;
+    int err = sync_now(v);
 
     next.sequence = v->head.sequence + 1;
     next.check = head_check(&next);
-    if (fdatasync(v->fd) < 0)
-        return fail_io(v, "write to it");
-    if ((err = write_at(v, &next, sizeof next, next.sequence % 2 * HEAD_BYTES)) < 0)
-        return err;
-    if (fdatasync(v->fd) < 0)
-        return fail_io(v, "write to it");
-    v->head = next;
-    return 0;
+    if (err == 0)
+        err = write_at(v, &next, sizeof next, next.sequence % 2 * HEAD_BYTES);
+    if (err == 0)
+        err = sync_now(v);
+    if (err == 0)
+        v->head = next;
+    return err;
 }
 
 int sm_vectors_set_layout(sm_vectors *v, uint64_t sorted, uint64_t layout)
