@@ -430,6 +430,43 @@ SM_API int sm_dupes_move(const sm_dupes *d, const char *library, const char *fol
 /* Takes back the last move of this kind that the journal has: "dupes" or "rename". SM_ENOTFOUND: there is none. */
 SM_API int sm_moves_undo(const char *library, const char *what, sm_moves *m);
 
+/* ---- sounds like a sound ----
+ *
+ * Compares with what a library holds: by the embedding of a model ("overall"), and by descriptors in four aspects. */
+
+/* Start from sm_similar_options_init. */
+typedef struct {
+    size_t size;
+    const char *library; /* its folder; NULL: the default one */
+    const char *home;    /* of models, for a file that the library does not know; as in sm_options */
+    const char *space;   /* whose embedding: "samplemind" (also NULL, where the library has it), "yamnet", .. */
+    const char
+        *by; /* "timbre=1,pitch=0.5": weights of overall, timbre, pitch, envelope, rhythm; NULL: overall=1. What is not
+                          * named counts 0, or 1 where all that is named is 0 */
+    const char *where; /* only sounds that this query finds (docs/search.md); NULL: all */
+    int exact;         /* 1: compare with every sound, however many there are */
+    size_t limit;      /* most answers; 0: 10 */
+    int jobs;          /* threads; 0: one for each core */
+} sm_similar_options;
+SM_API void sm_similar_options_init(sm_similar_options *o);
+
+typedef struct {
+    const char *path;                                /* of several copies, the one that was listed first */
+    int64_t id;                                      /* of this file, for a question by id */
+    double similarity, distance;                     /* 0..1; 1 - cosine or weighted score, 0..2 */
+    double overall, timbre, pitch, envelope, rhythm; /* each 0..1; NAN where the question did not need it */
+} sm_similar_sound;
+
+typedef struct sm_similar_list sm_similar_list;
+/* The sounds of the library that are nearest to a file (of the library or not; by its path, or by the id of a listed one as text),
+ * best first, never the sound itself or copies of it. Errors: SM_ENOTFOUND (no library, no such file, nothing to compare with),
+ * SM_EUSAGE, and those of analysing the file. */
+SM_API int sm_similar_find(const sm_similar_options *o, const char *path, sm_similar_list **out);
+SM_API void sm_similar_list_free(sm_similar_list *l);
+SM_API const sm_similar_sound *sm_similar_list_sounds(const sm_similar_list *l, size_t *n);
+SM_API const char *sm_similar_list_space(const sm_similar_list *l); /* what was compared: "samplemind@WEIGHTS/1" */
+SM_API int sm_similar_list_approximate(const sm_similar_list *l);   /* 1: some of the nearest may be missing */
+
 #ifdef __cplusplus
 }
 #endif

@@ -39,4 +39,9 @@ double sm_similarity(double score);
 int sm_similar_scores(sm_store *s, sm_pool *pool, const sm_similar_query *q, const uint64_t *wanted, size_t n_bits,
                       float *similarity, bool *approximate);
 
+/* The contents that a query finds, as bits; query NULL: *wanted stays NULL, which is all. The caller's: sm_free. */
+int sm_similar_where(sm_store *s, const char *query, uint64_t **wanted, size_t *n_bits);
+/* The library of a folder (NULL: the default), to be written if that is possible. */
+int sm_library_open_store(const char *folder, sm_store **out);
+
 #endif

@@ -119,6 +119,8 @@ static int consider(void *user, const sm_space_row *row, int64_t vectors)
     if (n >= SM_VECTORS_SPACE || vectors == 0)
         return 0;
     sm_buffer_printf(&c->names, "%s%.*s", c->names.length ? ", " : "", (int)strcspn(row->name, "@"), row->name);
+    if (c->names.failed)
+        return SM_ENOMEM;
     const int rank = rank_of(c, row->name, whole);
     if (rank > c->best_rank || (rank > 0 && rank == c->best_rank && vectors > c->best->count)) {
         c->best_rank = rank;

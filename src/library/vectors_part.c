@@ -41,6 +41,6 @@ static int finish(sm_store *s)
     return err;
 }
 
-const sm_scan_part sm_vectors_part = {
+const sm_scan_part sm_scan_vectors = {
     .name = "vectors", .version = 1, .keep = keep, .needs_record = true, .finish = finish
 };

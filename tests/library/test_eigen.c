@@ -15,7 +15,8 @@ static void rows_are_eigenvectors_of_length_one_and_the_largest_value_comes_firs
     for (size_t s = 0; s < SM_LENGTH(sizes); s++)
         for (int kind = 0; kind < 3; kind++) { /* random; of low rank; with equal values */
             const size_t n = sizes[s];
-            double *a = sm_alloc(n * n, sizeof *a), *m = sm_alloc(n * n, sizeof *m), *values = sm_alloc(n, sizeof *values);
+            double *a = sm_alloc(n * n, sizeof *a), *m = sm_alloc(n * n, sizeof *m),
+                   *values = sm_alloc(n, sizeof *values);
             uint64_t random = n;
             assert_true(a && m && values);
             for (size_t i = 0; i < n; i++)
