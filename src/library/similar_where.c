@@ -2,15 +2,15 @@
 #include "library/search.h"
 #include "library/similar.h"
 
-int sm_similar_where(sm_store *s, const char *query, uint64_t **wanted, size_t *n_bits)
+int sm_similar_where(sm_store *s, const char *text, uint64_t **wanted, size_t *n_bits)
 {
     const search_options all = { .limit = 0 };
     search *found = NULL;
-    int err = query ? search_run(s, query, &all, &found) : 0;
+    int err = text ? search_run(s, text, &all, &found) : 0;
 
     *wanted = NULL;
     *n_bits = 0;
-    if (err < 0 || !query)
+    if (err < 0 || !text)
         return err;
     for (size_t i = 0; i < search_hits(found); i++)
         *n_bits = SM_MAX(*n_bits, (size_t)search_hit_at(found, i)->content + 1);
