@@ -467,6 +467,38 @@ SM_API const sm_similar_sound *sm_similar_list_sounds(const sm_similar_list *l, 
 SM_API const char *sm_similar_list_space(const sm_similar_list *l); /* what was compared: "samplemind@WEIGHTS/1" */
 SM_API int sm_similar_list_approximate(const sm_similar_list *l);   /* 1: some of the nearest may be missing */
 
+/* ---- a map of a library ---- */
+
+/* Start from sm_map_options_init. */
+typedef struct {
+    size_t size;
+    const char *library; /* its folder; NULL: the default one */
+    const char *space;   /* as in sm_similar_options */
+    uint64_t seed;       /* of the layout; default 0 */
+    int again;           /* 1: a new layout also where there is one; else known sounds stay where they are */
+    int jobs;            /* threads; 0: one for each core */
+    sm_progress_fn progress;
+    void *user;
+} sm_map_options;
+SM_API void sm_map_options_init(sm_map_options *o);
+
+typedef struct {
+    const char *path, *instrument; /* instrument NULL: not known */
+    int64_t id;
+    float x, y;
+} sm_map_point;
+typedef struct sm_layout sm_layout;
+/* Places every sound of the library, similar ones near each other, and keeps the places in it. Needs a library that may be written.
+ * Errors: SM_ENOTFOUND, SM_EIO, SM_ECANCELLED. */
+SM_API int sm_map_make(const sm_map_options *o, sm_layout **out);
+SM_API void sm_layout_free(sm_layout *l);
+SM_API const sm_map_point *sm_layout_points(const sm_layout *l, size_t *n); /* by path */
+SM_API size_t sm_layout_placed(const sm_layout *l); /* how many of them were placed or moved now */
+/* 0..1: of the nearest on the map, how few are far in truth (Venna and Kaski 2001; 15 neighbours, at most 2,000 sounds). */
+SM_API double sm_layout_trustworthiness(const sm_layout *l);
+/* As "html" (a page on its own, nothing is fetched), "svg" or "json", to be written by the caller; borrowed until the next call. */
+SM_API int sm_layout_draw(sm_layout *l, const char *form, const char **text);
+
 #ifdef __cplusplus
 }
 #endif

@@ -43,7 +43,7 @@ int search_likeness(search *r)
     like.by = by.length ? by.data : NULL;
     if (err == 0)
         err = reference(r, &like);
-    if (err == 0 && !(r->similarity = sm_arena_zero(r->arena, r->n, sizeof *r->similarity)))
+    if (err == 0 && !(r->similarity = sm_alloc_zero(r->n, sizeof *r->similarity)))
         err = SM_ENOMEM;
     if (err == 0)
         err = sm_similar_scores(r->store, r->pool, &like, r->found, r->n, r->similarity, &r->approximate);
