@@ -83,6 +83,8 @@ typedef struct {
     int top;                  /* classes a model reports, 0: 5 */
     sm_progress_fn progress;  /* or NULL */
     void *user;
+    double
+        embed_hop_s; /* between windows of a model that embeds (OpenL3); 0: as long as a window, so that a one-shot costs one */
 } sm_options;
 SM_API void sm_options_init(sm_options *o);
 

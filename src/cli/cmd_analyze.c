@@ -9,7 +9,7 @@
 
 typedef struct {
     const char *form;
-    double max_seconds, time_limit_s, bpm_min, bpm_max;
+    double max_seconds, time_limit_s, bpm_min, bpm_max, embed_hop_s;
     int64_t top;
 } analyze_args;
 
@@ -22,6 +22,8 @@ static const sm_option analyze_options[] = {
       "give a file up after so many seconds of work (default: never)", 0 },
     { 0, "bpm-min", SM_OPT_NUMBER, offsetof(analyze_args, bpm_min), "1..", "slowest tempo (default: 40)", 0 },
     { 0, "bpm-max", SM_OPT_NUMBER, offsetof(analyze_args, bpm_max), "1..", "fastest tempo (default: 240)", 0 },
+    { 0, "embed-hop", SM_OPT_NUMBER, offsetof(analyze_args, embed_hop_s), "0.001..3600",
+      "seconds between windows of OpenL3 (default: 1, so that a one-shot is one)", 0 },
     { 0, "top", SM_OPT_INT, offsetof(analyze_args, top), "1..1000", "classes that each model reports (default: 5)", 0 },
     { 0 }
 };
@@ -317,6 +319,7 @@ static int open_engine(sm_cli *cli, const analyze_args *args, analysis *a, size_
     o.time_limit_s = args->time_limit_s;
     o.bpm_min = args->bpm_min;
     o.bpm_max = args->bpm_max;
+    o.embed_hop_s = args->embed_hop_s;
     o.top = (int)args->top;
     o.progress = on_progress;
     o.user = a;

@@ -105,6 +105,13 @@ static void leave_resamplers(job *j)
     }
 }
 
+/* Rows between windows; 0: the model's own. */
+static int hop_of(const sm_engine *e, const engine_model *m)
+{
+    const double hop = e->options.embed_hop_s * sm_model_needs(m->handle)->rate_hz;
+    return m->model->task == SM_TASK_EMBEDDING && hop > 0 ? (int)SM_CLAMP(hop, 1, 1e9) : 0;
+}
+
 static int open_streams(job *j)
 {
     const sm_engine *e = j->engine;
@@ -116,7 +123,8 @@ static int open_streams(job *j)
             err = dsp_mel_new(dsp_mel_find(e->fronts[f].name), &j->mels[f]);
     for (size_t m = 0; m < e->n_models && err == 0; m++) {
         const int backbone = e->models[m].backbone;
-        int failed = sm_stream_new(e->models[m].handle, NULL, &j->streams[m]);
+        const sm_stream_options o = { .hop = hop_of(e, &e->models[m]) };
+        int failed = sm_stream_new(e->models[m].handle, &o, &j->streams[m]);
         if (failed == 0 && backbone >= 0 && !j->streams[backbone])
             failed =
                 sm_fail(SM_EFORMAT, "the model %s, whose embedding it needs, failed", e->models[backbone].model->name);

@@ -45,6 +45,8 @@ static int check_options(const sm_options *o)
     if (!(o->max_seconds >= 0) || !(o->time_limit_s >= 0) || !(o->bpm_min >= 0) || !(o->bpm_max >= 0) || o->top < 0)
         return sm_fail(SM_EUSAGE, "a limit is negative: max_seconds %g, time_limit_s %g, bpm %g to %g, top %d",
                        o->max_seconds, o->time_limit_s, o->bpm_min, o->bpm_max, o->top);
+    if (!(o->embed_hop_s >= 0 && o->embed_hop_s <= 3600))
+        return sm_fail(SM_EUSAGE, "embed_hop_s is %g, expected 0 (a window) to 3600", o->embed_hop_s);
     if (o->bpm_min > 0 && o->bpm_max > 0 && o->bpm_max < 2 * o->bpm_min)
         return sm_fail(SM_EUSAGE, "bpm range %g to %g is less than an octave", o->bpm_min, o->bpm_max);
     return 0;

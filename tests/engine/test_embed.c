@@ -92,6 +92,22 @@ static void the_engine_keeps_the_vector_of_a_sound(void **state)
     assert_int_equal(sm_record_embeddings(r), 0);
     sm_record_free(r);
     sm_engine_close(e);
+    static const struct {
+        double hop_s;
+        size_t windows;
+    } hops[] = { { 0, 3 }, { 0.5, 6 }, { 0.3, 10 } }; /* 3.75 s: what is left is less than a window */
+    for (size_t i = 0; i < SM_LENGTH(hops); i++) {
+        sm_options o;
+        sm_options_init(&o);
+        o.models = list;
+        o.jobs = 1;
+        o.embed_hop_s = hops[i].hop_s;
+        test_ok(sm_engine_open(&o, &e));
+        test_ok(sm_analyze_file(e, "examples/house_loop_128bpm.wav", &r));
+        assert_int_equal(sm_record_embedding(r, 0)->windows, hops[i].windows);
+        sm_record_free(r);
+        sm_engine_close(e);
+    }
 }
 
 static void wrong_options_are_named(void **state)
