@@ -18,9 +18,7 @@ typedef struct {
 
 static const sm_option generate_options[] = {
     { 'n', "name", SM_OPT_STRING, offsetof(generate_args, model), "MODEL|MODEL=FILE",
-      "musicgen-small, -medium, -large, -melody, -stereo-*, stable-audio-open, stable-audio-small (default: "
-      "stable-audio-small)",
-      0 },
+      "a MusicGen or Stable Audio by its name in models list (default: stable-audio-small)", 0 },
     { 'o', "out", SM_OPT_PATH, offsetof(generate_args, out), "FILE|DIR",
       "name of the file, or the folder of NAME_SEED.wav (default: here)", 0 },
     { 0, "n", SM_OPT_INT, offsetof(generate_args, n), "1..100", "so many, with seeds one after the other (default: 1)",
