@@ -501,6 +501,53 @@ SM_API double sm_layout_trustworthiness(const sm_layout *l);
 /* As "html" (a page on its own, nothing is fetched), "svg" or "json", to be written by the caller; borrowed until the next call. */
 SM_API int sm_layout_draw(sm_layout *l, const char *form, const char **text);
 
+/* ---- a library: searching ----
+ *
+ *     sm_search *found = NULL;
+ *     if (sm_library_search(library, "dark aggressive basslines bpm:120..130", NULL, &found) == 0)
+ *         for (size_t i = 0; i < sm_search_hits(found); i++)
+ *             printf("%.2f %s\n", sm_search_score(found, i), sm_search_path(found, i));
+ *     sm_search_free(found);
+ *
+ * docs/search.md is the manual of the language. A sound that lies in several places is one result. */
+
+/* Start from sm_search_options_init. */
+typedef struct {
+    size_t size;
+    size_t limit;       /* results a page; default 50; 0: all */
+    const char *cursor; /* sm_search_cursor of the page before, with the same query and options; NULL: the first page */
+    const char *sort;   /* as sort: in the query, "brightness-,bpm"; NULL: the best first */
+    const char *like;   /* as like: a file, or "#ID" */
+    const char *by;     /* as by: "timbre=1,pitch=0" */
+    const char *fields; /* "path,score,bpm": what sm_search_json holds; NULL: the usual ones */
+    int no_thesaurus;   /* 1: words are only looked for in names, tags and folders */
+    int why;            /* 1: sm_search_json says why a result ranks where it does */
+    int threads;        /* 0: one for each core */
+} sm_search_options;
+SM_API void sm_search_options_init(sm_search_options *o);
+
+typedef struct sm_search sm_search; /* an answer; the library must stay open while it is used */
+/* options may be NULL. Errors: SM_EUSAGE (the query or an option is wrong: the message says what, and names the nearest field), SM_ELIMIT
+ * (a query of more than 256 words and tests), SM_ENOTFOUND (the file of like:), SM_EFORMAT (the user's thesaurus.csv), SM_EIO. */
+SM_API int sm_library_search(sm_library *l, const char *query, const sm_search_options *options, sm_search **out);
+SM_API void sm_search_free(sm_search *s);                         /* accepts NULL */
+SM_API size_t sm_search_count(const sm_search *s);                /* sounds found, on all pages */
+SM_API size_t sm_search_hits(const sm_search *s);                 /* on this page */
+SM_API const char *sm_search_path(const sm_search *s, size_t i);  /* NULL past the end */
+SM_API double sm_search_score(const sm_search *s, size_t i);      /* 0..1; NAN past the end */
+SM_API double sm_search_similarity(const sm_search *s, size_t i); /* 0..1; NAN without like: */
+/* A field of a result: *number (NAN: not known or a text), *text (NULL: not known or a number; borrowed). SM_EUSAGE: no such field. */
+SM_API int sm_search_value(sm_search *s, size_t i, const char *field, double *number, const char **text);
+SM_API int sm_search_json(sm_search *s, size_t i, const char **json); /* an object; borrowed until the next call */
+/* Why it ranks there: each word and target of the query, how well it is met, and by what ("brightness 12th percentile of bass"). */
+typedef int (*sm_search_why_fn)(void *user, const char *word, double score, const char *by);
+SM_API int sm_search_each_why(sm_search *s, size_t i, sm_search_why_fn fn, void *user);
+SM_API const char *sm_search_cursor(const sm_search *s); /* NULL: nothing follows */
+SM_API const char *
+sm_search_understood(const sm_search *s);                   /* the query as it was understood, in the language itself */
+SM_API const char *sm_search_explained(const sm_search *s); /* the same in words, a line an item */
+SM_API int sm_search_approximate(const sm_search *s);       /* 1: likeness was not compared with all sounds */
+
 #ifdef __cplusplus
 }
 #endif

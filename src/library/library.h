@@ -9,4 +9,7 @@
  * home is known. */
 char *sm_library_path(const char *given);
 
+/* The meanings of words that ship, as a file that a user's thesaurus.csv may start from; appended. */
+int sm_library_thesaurus(sm_buffer *csv);
+
 #endif
