@@ -312,7 +312,8 @@ int dsp_pitch_push(dsp_pitch_state *p, const float *mono, size_t n)
 /* A sound shorter than a frame is one frame of its own length. */
 static int short_frame(dsp_pitch_state *p)
 {
-    const int64_t n = p->framer.received / 2;
+    /* a frame is whole only when the taps behind it have come: so up to HALF_TAPS samples more than a frame may be here */
+    const int64_t n = SM_MIN(p->framer.received / 2, (int64_t)LENGTH);
     if (n < LEAST)
         return 0;
     yin y;
