@@ -500,6 +500,44 @@ SM_API size_t sm_layout_placed(const sm_layout *l); /* how many of them were pla
 SM_API double sm_layout_trustworthiness(const sm_layout *l);
 /* As "html" (a page on its own, nothing is fetched), "svg" or "json", to be written by the caller; borrowed until the next call. */
 SM_API int sm_layout_draw(sm_layout *l, const char *form, const char **text);
+/* ---- tags: what is known, written into the files ----
+ * Nothing of the audio changes: a new file is written beside the old one, its audio compared, the old bytes noted in the library's
+ * journal, and only then it takes the old one's place. wav, RF64, Wave64, aiff, flac, Ogg (Vorbis, Opus, flac), mp3. docs/tags.md */
+
+/* Start from sm_tagger_options_init. Lists and strings are to stay until close. */
+typedef struct {
+    size_t size;
+    const char
+        *library; /* folder: what it knows need not be analysed again; its journal takes tags back. Made when needed */
+    const char *models;     /* as in sm_options, for files that the library does not know */
+    int measured;           /* 1 (default): write what was measured; 0: only `set` */
+    const char *fields;     /* "bpm,key,genre,mood,instrument,comment,keywords,acid,smpl,inst": only these; NULL: all */
+    const char *const *set; /* "bpm=128": the user's word, which is written in any case and kept in the library */
+    size_t n_set;
+    const char *const *add, *const *remove; /* words of the library's tags, for files that it knows */
+    size_t n_add, n_remove;
+    double least_confidence; /* of what is written; default 0.5 */
+    int bpm_decimals;        /* default 0, as ID3 says */
+    int overwrite;           /* 1: also fields that have a value */
+    int dry_run;             /* 1: only tell */
+    int keep_mtime;          /* 1: the file's time of change stays */
+} sm_tagger_options;
+SM_API void sm_tagger_options_init(sm_tagger_options *o);
+typedef struct {
+    const char *field, *where;  /* "bpm", "id3 TBPM" */
+    const char *before, *after; /* before NULL: nothing */
+    int kept;                   /* 1: it has a value, which stays */
+} sm_tag_told;
+typedef void (*sm_tag_told_fn)(void *user, const char *path, const sm_tag_told *change);
+typedef struct sm_tagger sm_tagger; /* one thread at a time */
+/* SM_EUSAGE: no such field, a value that makes no sense. */
+SM_API int sm_tagger_open(const sm_tagger_options *o, sm_tagger **out);
+SM_API void sm_tagger_close(sm_tagger *t);
+/* One file; told is called for each field that changes or stays against its will. Errors: those of reading; SM_EUNSUPPORTED (a kind
+ * of file whose tags are not written); SM_EIO (read-only, disk full); SM_ELIMIT (4 GB). The file is then as it was. */
+SM_API int sm_tagger_file(sm_tagger *t, const char *path, sm_tag_told_fn told, void *user);
+/* Puts back the bytes of all files that the last tagger changed. m->moved: how many are as before. SM_ENOTFOUND: nothing to undo. */
+SM_API int sm_tag_undo(const char *library, sm_moves *m);
 
 /* ---- a library: searching ----
  *

@@ -363,7 +363,7 @@ static sm_source whole_file(const target *t)
     return s;
 }
 
-static int write_new(target *t, const sm_splice *splice, const sm_tag_options *o, sm_tag_result *r)
+static int write_new(target *t, const sm_splice *splice, const sm_tag_how *o, sm_tag_result *r)
 {
     sm_source whole = whole_file(t);
     sm_outfile *out = NULL;
@@ -395,7 +395,7 @@ static int write_new(target *t, const sm_splice *splice, const sm_tag_options *o
     return sm_outfile_commit(out);
 }
 
-int sm_tag_write(const char *path, const sm_tag_edit *e, const sm_tag_options *o, sm_tag_result *out)
+int sm_tag_write(const char *path, const sm_tag_edit *e, const sm_tag_how *o, sm_tag_result *out)
 {
     target t;
     sm_tag_job j = { 0 };

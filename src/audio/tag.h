@@ -72,12 +72,12 @@ typedef struct {
     /* Called when the new file is whole and checked, before it takes the old one's place: for a journal. Negative: it does not. */
     int (*before_commit)(void *user, const char *path, const sm_tag_result *r);
     void *user;
-} sm_tag_options;
+} sm_tag_how;
 
 /* Errors: SM_EUNSUPPORTED (a kind of file whose tags are not written), SM_EFORMAT (no sound file; or damaged such that the place of
  * the audio is not sure), SM_EIO (not writable, changed meanwhile, disk full), SM_ELIMIT (it would pass the container's size). The
  * file is then as it was. *out is to be freed also after a failure. */
-int sm_tag_write(const char *path, const sm_tag_edit *e, const sm_tag_options *o, sm_tag_result *out);
+int sm_tag_write(const char *path, const sm_tag_edit *e, const sm_tag_how *o, sm_tag_result *out);
 /* Puts the bytes back that were there. SM_EIO: the file is not as it was left. Nothing is done where it is as before already. */
 int sm_tag_restore(const char *path, const sm_splice *back, const char *hash_before, const char *hash_after,
                    int64_t mtime_ns);

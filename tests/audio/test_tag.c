@@ -99,11 +99,11 @@ static void every_container_takes_tags_and_keeps_its_audio(void **state)
         sm_floats x = samples_of(path);
         test_ok(sm_tag_payload_hash(path, before));
         /* a rehearsal changes nothing */
-        test_ok(sm_tag_write(path, &full, &(sm_tag_options){ .dry_run = true }, &r));
+        test_ok(sm_tag_write(path, &full, &(sm_tag_how){ .dry_run = true }, &r));
         assert_true(r.n >= 7 && r.writes);
         sm_tag_result_free(&r);
         assert_same_bytes(path, &old);
-        test_ok(sm_tag_write(path, &full, &(sm_tag_options){ 0 }, &r));
+        test_ok(sm_tag_write(path, &full, &(sm_tag_how){ 0 }, &r));
         test_ok(sm_tag_payload_hash(path, after));
         assert_string_equal(before, after);
         sm_floats y = samples_of(path);
@@ -121,17 +121,17 @@ static void every_container_takes_tags_and_keeps_its_audio(void **state)
         assert_tag(path, "initialkey", "C#m");
         /* the same again is nothing to do, another value only by force */
         sm_tag_result again;
-        test_ok(sm_tag_write(path, &full, &(sm_tag_options){ 0 }, &again));
+        test_ok(sm_tag_write(path, &full, &(sm_tag_how){ 0 }, &again));
         assert_false(again.writes);
         sm_tag_result_free(&again);
         sm_tag_edit other = { .text = { [SM_TAG_BPM] = "64", [SM_TAG_GENRE] = "" } };
-        test_ok(sm_tag_write(path, &other, &(sm_tag_options){ 0 }, &again));
+        test_ok(sm_tag_write(path, &other, &(sm_tag_how){ 0 }, &again));
         assert_false(again.writes);
         assert_true(again.n == 2 && again.changes[0].kept);
         sm_tag_result_free(&again);
         sm_buffer tagged = bytes_of(path);
         other.overwrite[SM_TAG_BPM] = other.overwrite[SM_TAG_GENRE] = true;
-        test_ok(sm_tag_write(path, &other, &(sm_tag_options){ 0 }, &again));
+        test_ok(sm_tag_write(path, &other, &(sm_tag_how){ 0 }, &again));
         assert_true(again.writes);
         assert_tag(path, "bpm", "64");
         assert_tag(path, "genre", "");
@@ -166,7 +166,7 @@ static void long_texts_move_the_audio_whole(void **state)
         make_file(place->folder, kind, FRAMES, path);
         sm_buffer old = bytes_of(path);
         sm_floats x = samples_of(path);
-        test_ok(sm_tag_write(path, &e, &(sm_tag_options){ 0 }, &r));
+        test_ok(sm_tag_write(path, &e, &(sm_tag_how){ 0 }, &r));
         sm_floats y = samples_of(path);
         if (x.length != y.length)
             fail_msg("%s: %zu samples became %zu", endings[kind], x.length, y.length);
@@ -188,7 +188,7 @@ static void chunks_say_what_was_measured(void **state)
     sm_tag_result r;
     sm_audio *a = NULL;
     make_file(place->folder, 0, FRAMES, path);
-    test_ok(sm_tag_write(path, &full, &(sm_tag_options){ 0 }, &r));
+    test_ok(sm_tag_write(path, &full, &(sm_tag_how){ 0 }, &r));
     sm_tag_result_free(&r);
     test_ok(sm_audio_open(path, &a));
     const sm_audio_metadata *m = sm_audio_get_metadata(a);
@@ -243,7 +243,7 @@ static void unknown_chunks_stay_in_their_place(void **state)
         const sm_tag_edit e = { .text = { [SM_TAG_GENRE] = "House" } };
         sm_buffer b = odd_wav(pad), now;
         test_write_file(place->path, b.data, b.length);
-        test_ok(sm_tag_write(place->path, &e, &(sm_tag_options){ 0 }, &r));
+        test_ok(sm_tag_write(place->path, &e, &(sm_tag_how){ 0 }, &r));
         now = bytes_of(place->path);
         assert_memory_equal(now.data + 8, b.data + 8, b.length - 8); /* all but the size is as it was */
         uint32_t size;
@@ -282,7 +282,7 @@ static void other_frames_keep_their_bytes(void **state)
     sm_buffer_add(&b, old.data + skip, old.length - skip);
     test_write_file(path, b.data, b.length);
     sm_tag_edit e = { .text = { [SM_TAG_BPM] = "121", [SM_TAG_MOOD] = "dark" }, .overwrite = { [SM_TAG_BPM] = true } };
-    test_ok(sm_tag_write(path, &e, &(sm_tag_options){ 0 }, &r));
+    test_ok(sm_tag_write(path, &e, &(sm_tag_how){ 0 }, &r));
     assert_true(strstr(r.changes[0].where, "TBPM") || strstr(r.changes[1].where, "TBPM"));
     now = bytes_of(path);
     assert_non_null(memmem(now.data, now.length, tag + 10, 15));
@@ -311,7 +311,7 @@ static void read_only_linked_and_foreign_files(void **state)
     make_file(place->folder, 0, 1000, path);
     assert_int_equal(chmod(path, 0444), 0);
     sm_buffer old = bytes_of(path);
-    test_fails(sm_tag_write(path, &e, &(sm_tag_options){ 0 }, &r), SM_EIO, "read-only");
+    test_fails(sm_tag_write(path, &e, &(sm_tag_how){ 0 }, &r), SM_EIO, "read-only");
     sm_tag_result_free(&r);
     assert_same_bytes(path, &old);
     sm_buffer_free(&old);
@@ -320,7 +320,7 @@ static void read_only_linked_and_foreign_files(void **state)
     assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
     snprintf(link, sizeof link, "%s/link.wav", place->folder);
     assert_int_equal(symlink(path, link), 0);
-    test_ok(sm_tag_write(link, &e, &(sm_tag_options){ .keep_mtime = true }, &r));
+    test_ok(sm_tag_write(link, &e, &(sm_tag_how){ .keep_mtime = true }, &r));
     sm_tag_result_free(&r);
     assert_int_equal(lstat(link, &st), 0);
     assert_true(S_ISLNK(st.st_mode)); /* what it leads to was changed, not the link */
@@ -328,13 +328,13 @@ static void read_only_linked_and_foreign_files(void **state)
     assert_int_equal(st.st_mode & 07777, 0640);
     assert_true(st.st_mtim.tv_sec == 1234567 && st.st_mtim.tv_nsec == 89);
     test_write_file(place->path, "This is a letter.", 17);
-    test_fails(sm_tag_write(place->path, &e, &(sm_tag_options){ 0 }, &r), SM_EFORMAT, "no sound file");
-    test_fails(sm_tag_write("/no/such.wav", &e, &(sm_tag_options){ 0 }, &r), SM_ENOTFOUND, "such.wav");
+    test_fails(sm_tag_write(place->path, &e, &(sm_tag_how){ 0 }, &r), SM_EFORMAT, "no sound file");
+    test_fails(sm_tag_write("/no/such.wav", &e, &(sm_tag_how){ 0 }, &r), SM_ENOTFOUND, "such.wav");
     test_write_file(place->path,
                     "\0\0\0\x18"
                     "ftypM4A \0\0\0\0M4A mp42isom",
                     24);
-    test_fails(sm_tag_write(place->path, &e, &(sm_tag_options){ 0 }, &r), SM_EUNSUPPORTED, "MP4");
+    test_fails(sm_tag_write(place->path, &e, &(sm_tag_how){ 0 }, &r), SM_EUNSUPPORTED, "MP4");
 }
 
 static int refuse(void *user, const char *path, const sm_tag_result *r)
@@ -353,7 +353,7 @@ static void nothing_is_left_when_the_journal_cannot_be_written(void **state)
     sm_strings names = { 0 };
     make_file(place->folder, 4, 1000, path);
     sm_buffer old = bytes_of(path);
-    test_fails(sm_tag_write(path, &full, &(sm_tag_options){ .before_commit = refuse }, &r), SM_ECANCELLED, "no");
+    test_fails(sm_tag_write(path, &full, &(sm_tag_how){ .before_commit = refuse }, &r), SM_ECANCELLED, "no");
     sm_tag_result_free(&r);
     assert_same_bytes(path, &old);
     test_ok(sm_list_directory(place->folder, &names));
@@ -375,7 +375,7 @@ static void a_wav_does_not_pass_4_gb(void **state)
     if (truncate(place->path, size) < 0)
         test_skip("no files of 4 GB here");
     test_fails(sm_tag_write(place->path, &(sm_tag_edit){ .text = { [SM_TAG_GENRE] = "House" } },
-                            &(sm_tag_options){ .dry_run = true }, &r),
+                            &(sm_tag_how){ .dry_run = true }, &r),
                SM_ELIMIT, "4 GB");
     sm_tag_result_free(&r);
 }
@@ -401,7 +401,7 @@ static void damaged_files_are_refused_or_survive(void **state)
                     (char)(127 * sm_unit(seed, (uint64_t)(2 * k + 1)));
             test_write_file(path, b.data, b.length);
             const int known = sm_tag_payload_hash(path, before);
-            const int err = sm_tag_write(path, &full, &(sm_tag_options){ 0 }, &r);
+            const int err = sm_tag_write(path, &full, &(sm_tag_how){ 0 }, &r);
             if (err < 0) {
                 assert_same_bytes(path, &b);
             } else if (r.writes) {
@@ -421,7 +421,7 @@ static void damaged_files_are_refused_or_survive(void **state)
 static int rehearse(void *user)
 {
     sm_tag_result r;
-    const int err = sm_tag_write(user, &full, &(sm_tag_options){ .dry_run = true }, &r);
+    const int err = sm_tag_write(user, &full, &(sm_tag_how){ .dry_run = true }, &r);
     sm_tag_result_free(&r);
     return err;
 }
