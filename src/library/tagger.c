@@ -418,7 +418,7 @@ static int restore(const json_t *entry, sm_moves *m)
 
 int sm_tag_undo(const char *library, sm_moves *m)
 {
-    batch b = { "" };
+    batch b = { .n = 0 };
     sm_store *s = NULL;
     m->moved = m->failed = 0;
     int err = sm_store_open(library, SM_STORE_WRITE, &s);
