@@ -13,12 +13,11 @@ typedef struct {
 
 static const sm_option tag_options[] = {
     { 's', "set", SM_OPT_LIST, offsetof(tag_args, set), "FIELD=VALUE",
-      "your word: written in any case, and remembered by the library; an empty value takes the field away", 0 },
+      "your word: written in any case and remembered; an empty value takes the field away", 0 },
     { 0, "add", SM_OPT_LIST, offsetof(tag_args, add), "WORD", "give the sounds words in the library", 0 },
     { 0, "remove", SM_OPT_LIST, offsetof(tag_args, remove), "WORD", "take words away", 0 },
     { 0, "only", SM_OPT_LIST, offsetof(tag_args, only), "FIELD",
-      "write only these: title, comment, genre, mood, instrument, bpm, key, keywords, acid, smpl, inst (default: all)",
-      0 },
+      "write only these, as bpm,key,genre,mood,instrument,comment,keywords,acid,smpl,inst (default: all)", 0 },
     { 0, "set-only", SM_OPT_FLAG, offsetof(tag_args, no_measured), NULL, "write what --set says and nothing else", 0 },
     { 0, "least", SM_OPT_NUMBER, offsetof(tag_args, least), "0..1",
       "smallest confidence of what is written (default: 0.5)", 0 },
