@@ -136,12 +136,12 @@ static void the_search_finds_what_brute_force_in_double_finds(void **state)
         const int dims = cases[c].dims;
         sm_vectors *v = NULL;
         const sm_dots *kernels[4];
-        float queries[20 * 512];
+        float queries[4 * 512];
         sm_hit ours[100], truth[100];
         make_file(place->path, dims, cases[c].rows, 1, &v);
-        make_queries(queries, dims, 20);
+        make_queries(queries, dims, 4);
         sm_dots_all(kernels);
-        for (size_t i = 0; i < 20; i++)
+        for (size_t i = 0; i < 4; i++)
             for (size_t k = 0; kernels[k]; k++) {
                 const sm_vectors_query q = { .vector = queries + i * (size_t)dims,
                                              .weight = 1,
