@@ -11,7 +11,7 @@
 
 enum { MOST = 40 };
 
-static const sm_vectors_info about(int dims)
+static sm_vectors_info about(int dims)
 {
     return (sm_vectors_info){ .space = "made-up/1", .fit = 7, .dims = dims, .unit = true };
 }
