@@ -288,6 +288,28 @@ static char *card_name(const char *file_name)
     return sm_printf_new("%.*s.json", (int)(dot ? dot - file_name : (ptrdiff_t)strlen(file_name)), file_name);
 }
 
+/* What must lie beside the weights (a tokenizer), under its own name; afterwards it is in the converted file. */
+static int fetch_companions(const char *home, const sm_model *m, const sm_download_options *d)
+{
+    int err = 0;
+    for (size_t i = 1; i < m->n_sources && err == 0; i++) {
+        char *path = NULL;
+        err = fetch(home, m, &m->sources[i], sm_path_name(m->sources[i].url), d, &path);
+        sm_free(path);
+    }
+    return err;
+}
+
+static void drop_companions(const char *home, const sm_model *m)
+{
+    for (size_t i = 1; i < m->n_sources; i++) {
+        char *path = home_path(home, "downloads", sm_path_name(m->sources[i].url), "");
+        if (path)
+            unlink(path);
+        sm_free(path);
+    }
+}
+
 int sm_models_pull(const char *home, const sm_model *m, const sm_pull_options *o)
 {
     const sm_download_options d = { .mirror = o->mirror,
@@ -321,6 +343,8 @@ int sm_models_pull(const char *home, const sm_model *m, const sm_pull_options *o
         err = fetch(home, m, source, file_name, &d, &weights);
     if (err == 0 && source->card)
         err = fetch(home, m, &(const sm_model_source_file){ .url = source->card }, json, &d, &card);
+    if (err == 0)
+        err = fetch_companions(home, m, &d);
     const bool whole = err == 0;
     if (err == 0 && (err = import_as(home, weights, m, o->replace, &got)) == SM_ENOTFOUND)
         err = sm_fail(SM_EFORMAT, "%s: what came from %s is not this model's weights", m->name, source->url);
@@ -329,6 +353,7 @@ int sm_models_pull(const char *home, const sm_model *m, const sm_pull_options *o
             unlink(weights);
         if (card)
             unlink(card);
+        drop_companions(home, m);
     }
 out:
     sm_free(installed);

@@ -93,9 +93,7 @@ static int build(nn_graph *g, const sm_model *m, sm_view *v, const sm_model_conf
 
 static const sm_model_source_file sources[] = {
     { .url = "https://huggingface.co/google-t5/t5-base/resolve/main/model.safetensors" },
-    { .url = "https://huggingface.co/google-t5/t5-base/resolve/main/spiece.model",
-      .bytes = 791656,
-      .sha256 = "d60acb128cf7b7f2536e8f38a5b18a05535c9e14c7a355904270e15b0945ea86" },
+    { .url = "https://huggingface.co/google-t5/t5-base/resolve/main/spiece.model" },
 };
 
 const sm_model sm_model_t5_base = { .name = "t5-base",
