@@ -33,6 +33,7 @@ typedef struct {
     double top_p;           /* > 0: instead of top_k */
     double temperature;     /* <= 0: always the most likely */
     double extend_stride_s; /* how much of a further window is new; 0: the model's own */
+    bool only_new;          /* with keep: the kept sound is heard by the model, but is no part of the piece */
     const char *melody;     /* a sound file whose melody is followed; NULL: none */
     bool fast_canvas;       /* no longer a canvas than the piece: quicker, another sound for the same seed */
     /* Called before each step of all; not 0: stop with SM_ECANCELLED. done and total in steps. */
@@ -83,6 +84,17 @@ int sm_generator_memory(sm_generator *g, const sm_sound_request *r, size_t *byte
 int sm_generator_run(sm_generator *g, const sm_sound_request *r, sm_sound *out);
 /* By the name's ending, with the recipe as comment. */
 int sm_sound_write(const sm_sound *s, const char *path, sm_sample_format format);
+
+/* ---- what goes with a loop (generate_like.c) ---- */
+typedef struct {
+    double length_s, bpm; /* of the loop; the tempo that makes it whole bars */
+    int bars;
+    char key[32]; /* "": none that is sure */
+    char *prompt; /* the words, then what was heard: "words, genre, instrument, energetic, 128 BPM, 4/4, A minor" */
+} sm_like;
+/* Analyses the loop with all models that are installed. SM_EUSAGE: silent or too short. Free it also after a failure. */
+int sm_like_read(const char *home, const char *path, const char *words, sm_like *out);
+void sm_like_free(sm_like *l);
 
 /* ---- for the families ---- */
 typedef struct {

@@ -312,7 +312,7 @@ static int read_melody(piece *p)
 static int read_original(piece *p)
 {
     const int64_t channels = p->g->channels, books = sm_musicgen_size_in(p->g->model)->codebooks;
-    const double most = SM_MIN(LONGEST_PREFIX_S, p->seconds - 0.2);
+    const double most = p->r->only_new ? LONGEST_PREFIX_S : SM_MIN(LONGEST_PREFIX_S, p->seconds - 0.2);
     float *all = NULL;
     int64_t n;
     int err =
@@ -427,7 +427,8 @@ static int run_windows(piece *p)
 /* What was given stays itself, up to a short fade into what was made behind it. */
 static int finish(piece *p, sm_sound *out)
 {
-    const int64_t channels = p->g->channels, made = (int64_t)p->planes[0].length,
+    const int64_t channels = p->g->channels, skip = p->r->only_new ? p->kept : 0,
+                  made = (int64_t)p->planes[0].length - skip,
                   frames = SM_MIN(made, (int64_t)llround(p->seconds * SM_MUSICGEN_RATE));
     if (frames < 1)
         return sm_fail(SM_EINTERNAL, "no sound came out");
@@ -435,8 +436,8 @@ static int finish(piece *p, sm_sound *out)
         return SM_ENOMEM;
     for (int64_t c = 0; c < channels; c++)
         for (int64_t i = 0; i < frames; i++) {
-            const float own_share = i < p->kept ? SM_MIN((float)(p->kept - i) / FADE, 1.0f) : 0;
-            const float x = p->planes[c].data[i];
+            const float own_share = skip == 0 && i < p->kept ? SM_MIN((float)(p->kept - i) / FADE, 1.0f) : 0;
+            const float x = p->planes[c].data[skip + i];
             out->samples[c * frames + i] =
                 own_share > 0 ? (1 - own_share) * x + own_share * p->original[c * p->kept + i] : x;
         }
@@ -458,6 +459,8 @@ static int run(void *state, const sm_sound_request *r, double seconds, sm_sound 
         err = read_melody(&p);
     if (err == 0 && r->keep)
         err = read_original(&p);
+    if (r->only_new)
+        p.seconds += (double)p.kept / SM_MUSICGEN_RATE;
     if (err == 0 && (err = read_text(&p)) == 0)
         err = run_windows(&p);
     p.seconds = seconds;
@@ -478,7 +481,7 @@ static void recipe(void *state, const sm_sound_request *r, sm_json *j)
     if (r->melody)
         sm_json_key(j, "melody"), sm_json_string(j, sm_path_name(r->melody));
     if (r->keep)
-        sm_json_key(j, "continue"), sm_json_string(j, sm_path_name(r->keep));
+        sm_json_key(j, r->only_new ? "like" : "continue"), sm_json_string(j, sm_path_name(r->keep));
 }
 
 const sm_generator_family sm_generator_musicgen = { .makes = makes,

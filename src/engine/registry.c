@@ -292,7 +292,7 @@ static char *card_name(const char *file_name)
 static int fetch_companions(const char *home, const sm_model *m, const sm_download_options *d)
 {
     int err = 0;
-    for (size_t i = 1; i < m->n_sources && err == 0; i++) {
+    for (size_t i = 1; m->task == SM_TASK_SOUND && i < m->n_sources && err == 0; i++) {
         char *path = NULL;
         err = fetch(home, m, &m->sources[i], sm_path_name(m->sources[i].url), d, &path);
         sm_free(path);
@@ -302,7 +302,7 @@ static int fetch_companions(const char *home, const sm_model *m, const sm_downlo
 
 static void drop_companions(const char *home, const sm_model *m)
 {
-    for (size_t i = 1; i < m->n_sources; i++) {
+    for (size_t i = 1; m->task == SM_TASK_SOUND && i < m->n_sources; i++) {
         char *path = home_path(home, "downloads", sm_path_name(m->sources[i].url), "");
         if (path)
             unlink(path);
