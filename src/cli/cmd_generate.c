@@ -9,7 +9,8 @@
 
 typedef struct {
     const char *model, *negative, *sampler, *init, *keep, *level, *canvas, *out, *t5, *overwrite, *sample, *melody,
-        *key;
+        *key, *like;
+    bool show_prompt;
     double duration_s, bars, bpm, cfg, rescale, init_noise, max_memory_mb, top_p, temperature, extend_stride_s;
     int64_t n, steps, threads, seed, top_k;
 } generate_args;
@@ -21,8 +22,8 @@ static const sm_option generate_options[] = {
       "a MusicGen or Stable Audio by its name in models list (default: stable-audio-small)", 0 },
     { 'o', "out", SM_OPT_PATH, offsetof(generate_args, out), "FILE|DIR",
       "name of the file, or the folder of NAME_SEED.wav (default: here)", 0 },
-    { 0, "n", SM_OPT_INT, offsetof(generate_args, n), "1..100", "so many, with seeds one after the other (default: 1)",
-      0 },
+    { 0, "n", SM_OPT_INT, offsetof(generate_args, n), "0..100",
+      "so many, with seeds one after the other; 0: 1, with --like 3 (default: 0)", 0 },
     { 0, "seed", SM_OPT_INT, offsetof(generate_args, seed), "-1..4294967295", "-1: by chance, and told (default: 0)",
       0 },
     { 0, "duration", SM_OPT_NUMBER, offsetof(generate_args, duration_s), "0.1..",
@@ -49,6 +50,13 @@ static const sm_option generate_options[] = {
     { 0, "melody", SM_OPT_PATH, offsetof(generate_args, melody), "FILE",
       "follow its melody (musicgen-melody), without its drums and bass where htdemucs is installed", 0 },
     { 0, "key", SM_OPT_STRING, offsetof(generate_args, key), "KEY", "added to the prompt: \"A minor\"", 0 },
+    { 0, "like", SM_OPT_PATH, offsetof(generate_args, like), "LOOP",
+      "what goes with this loop: its tempo, key, style and instrument join the prompt, MusicGen hears its end; three "
+      "of "
+      "as many bars",
+      0 },
+    { 0, "show-prompt", SM_OPT_FLAG, offsetof(generate_args, show_prompt), NULL,
+      "print the prompt as the model would read it, and stop", 0 },
     { 0, "top-k", SM_OPT_INT, offsetof(generate_args, top_k), "0..2048",
       "MusicGen: of the so many most likely; 0: of all (default: 250)", 0 },
     { 0, "top-p", SM_OPT_NUMBER, offsetof(generate_args, top_p), "0..1",
@@ -238,9 +246,29 @@ static int make_all(sm_cli *cli, const generate_args *a, sm_generator *g, sm_sou
     return err;
 }
 
+/* The loop's words, bars and tempo into the request; MusicGen also hears its end. */
+static int go_with(const generate_args *a, const char *words, sm_sound_request *r, sm_like *l)
+{
+    const int err = sm_like_read(NULL, a->like, words, l);
+    if (err < 0)
+        return err;
+    r->prompt = l->prompt;
+    if (!(a->duration_s > 0)) {
+        r->bars = a->bars > 0 ? a->bars : l->bars;
+        r->bpm = l->bpm;
+    }
+    if (!strncmp(a->model, "musicgen", 8) && !a->melody) {
+        r->keep = a->like;
+        r->only_new = true;
+    }
+    return 0;
+}
+
 static int generate_run(sm_cli *cli, const void *args, char *const *operands, size_t n)
 {
-    const generate_args *a = args;
+    generate_args own = *(const generate_args *)args;
+    const generate_args *a = &own;
+    sm_like like = { 0 };
     const sm_generator_options o = { .model = a->model,
                                      .t5 = a->t5,
                                      .precision = cli->common.precision,
@@ -271,7 +299,14 @@ static int generate_run(sm_cli *cli, const void *args, char *const *operands, si
     r.extend_stride_s = a->extend_stride_s;
     r.fast_canvas = !strcmp(a->canvas, "fast");
     sm_cancel_install();
-    int err = sm_generator_open(&o, &g);
+    own.n = own.n > 0 ? own.n : a->like ? 3 : 1;
+    int err = a->like ? go_with(a, operands[0], &r, &like) : 0;
+    if (err == 0 && a->show_prompt) {
+        fprintf(cli->out, "%s\n", r.prompt);
+        goto out;
+    }
+    if (err == 0)
+        err = sm_generator_open(&o, &g);
     if (err == SM_ENOTFOUND) {
         sm_cli_error(cli, "%s", sm_last_error());
         err = SM_EXIT_NO_MODEL;
@@ -279,6 +314,8 @@ static int generate_run(sm_cli *cli, const void *args, char *const *operands, si
     if (err == 0)
         err = make_all(cli, a, g, &r, operands[0]);
     sm_generator_close(g);
+out:
+    sm_like_free(&like);
     sm_free(prompt);
     return err;
 }
@@ -317,6 +354,6 @@ const sm_command sm_cmd_generate = {
                                         .top_k = 250,
                                         .temperature = 1,
                                         .init_noise = UNSET,
-                                        .n = 1 },
+                                        .n = 0 },
     .run = generate_run,
 };
