@@ -97,8 +97,10 @@ static void a_sound_is_gone_on_from_and_stays_itself(void **state)
     sm_generator *g = open_small(1);
     sm_sound_request r = request(1.5);
     sm_sound s;
-    write_tone(place->path, 0.8, 0.5f);
-    r.keep = place->path;
+    char path[160];
+    snprintf(path, sizeof path, "%s/tone.wav", place->folder);
+    write_tone(path, 0.8, 0.5f);
+    r.keep = path;
     r.level = "none";
     test_ok(sm_generator_run(g, &r, &s));
     assert_int_equal(s.frames, 48000);
@@ -115,15 +117,17 @@ static void a_melody_is_followed(void **state)
     sm_generator *g = open_model("musicgen-melody=" DATA "melody.safetensors", 1, NULL);
     sm_sound_request r = request(2.5);
     sm_sound plain, with;
-    write_tone(place->path, 1, 0.5f);
+    char path[160];
+    snprintf(path, sizeof path, "%s/tone.wav", place->folder);
+    write_tone(path, 1, 0.5f);
     test_ok(sm_generator_run(g, &r, &plain));
-    r.melody = place->path;
+    r.melody = path;
     test_ok(sm_generator_run(g, &r, &with));
     assert_int_equal(with.frames, 80000);
     assert_true(memcmp(plain.samples, with.samples, 80000 * sizeof(float)) != 0);
     sm_sound_free(&plain);
     sm_sound_free(&with);
-    write_tone(place->path, 1, 0);
+    write_tone(path, 1, 0);
     test_fails(sm_generator_run(g, &r, &with), SM_EUSAGE, "silent");
     sm_generator_close(g);
 }
