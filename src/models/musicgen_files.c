@@ -270,7 +270,7 @@ static bool generated(const char *name, const nn_shape *shape, double *offset, d
                                      .recognise = recognise,                                                           \
                                      .adapt = adapt,                                                                   \
                                      .generated = generated,                                                           \
-                                     .write = keep,                                                                     \
+                                     .write = keep,                                                                    \
                                      .build = build }
 
 MUSICGEN(musicgen_small, "musicgen-small", 1024, 16, 24, 4, false, "music from words, mono (a step)");

@@ -234,12 +234,13 @@ typedef struct nn_plan
 typedef struct nn_run_state nn_run_state;
 
 typedef struct {
-    const char *backend;    /* "onednn" (also NULL), "ref" */
-    nn_precision precision; /* BF16 where the CPU has it natively; else SM_EUNSUPPORTED unless `emulate`. INT8: the weights of linear
+    const char *backend; /* "onednn" (also NULL), "ref" */
+    nn_precision
+        precision; /* BF16 where the CPU has it natively; else SM_EUNSUPPORTED unless `emulate`. INT8: the weights of linear
                              * layers are rounded to 8 bits with a scale for each output, all else is f32 */
-    int threads;            /* inside one network; 0: 1 */
-    bool taps;              /* keep tapped tensors: nn_plan_tap_*; they are then exact, but fusions stop at them */
-    const char *taps_with;  /* only those whose name contains this; NULL: all. Each costs its memory */
+    int threads;           /* inside one network; 0: 1 */
+    bool taps;             /* keep tapped tensors: nn_plan_tap_*; they are then exact, but fusions stop at them */
+    const char *taps_with; /* only those whose name contains this; NULL: all. Each costs its memory */
     bool emulate;
     bool plain;    /* no rewriting: the graph as it was built. With "ref" the judge of everything else */
     nn_pack *pack; /* NULL: the plan has its own */
