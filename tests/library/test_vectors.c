@@ -22,7 +22,7 @@ static void make_file(const char *path, int dims, size_t n, int64_t step, sm_vec
     const sm_vectors_info info = about(dims);
     float *rows = sm_alloc(SM_MAX(n, 1u) * (size_t)dims, sizeof *rows);
     int64_t *ids = sm_alloc(SM_MAX(n, 1u), sizeof *ids);
-    test_clustered c;
+    test_clustered c = { 0 };
 
     assert_true(rows && ids && test_clustered_make(&c, dims, SM_MIN(dims, 24), 20, 0.4, 3));
     for (size_t i = 0; i < n; i++) {
@@ -40,7 +40,7 @@ static void make_file(const char *path, int dims, size_t n, int64_t step, sm_vec
 
 static void make_queries(float *out, int dims, size_t n)
 {
-    test_clustered c;
+    test_clustered c = { 0 };
     assert_true(test_clustered_make(&c, dims, SM_MIN(dims, 24), 20, 0.4, 3));
     for (size_t i = 0; i < n; i++)
         test_clustered_row(&c, 2, i, out + i * (size_t)dims);
