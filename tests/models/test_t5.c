@@ -2,6 +2,7 @@
 #include "support/model_support.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "models/t5.h"
