@@ -51,10 +51,7 @@ static const sm_option generate_options[] = {
       "follow its melody (musicgen-melody), without its drums and bass where htdemucs is installed", 0 },
     { 0, "key", SM_OPT_STRING, offsetof(generate_args, key), "KEY", "added to the prompt: \"A minor\"", 0 },
     { 0, "like", SM_OPT_PATH, offsetof(generate_args, like), "LOOP",
-      "what goes with this loop: its tempo, key, style and instrument join the prompt, MusicGen hears its end; three "
-      "of "
-      "as many bars",
-      0 },
+      "fits this loop: its tempo, key and style join the prompt, MusicGen hears its end; three", 0 },
     { 0, "show-prompt", SM_OPT_FLAG, offsetof(generate_args, show_prompt), NULL,
       "print the prompt as the model would read it, and stop", 0 },
     { 0, "top-k", SM_OPT_INT, offsetof(generate_args, top_k), "0..2048",
@@ -344,6 +341,9 @@ const sm_command sm_cmd_generate = {
               "a variation of a sound" },
             { "samplemind generate 'dub techno chords' -n stable-audio-open --negative 'drums, vocals' --duration 80",
               "two canvases, the second going on from the first" },
+            { "samplemind generate 'fill for this drum pattern' --like loop.wav -n musicgen-small",
+              "three fills that fit" },
+            { "samplemind generate 'warm pads' --like loop.wav --show-prompt", "only what would be asked" },
             { 0 } },
     .args_size = sizeof(generate_args),
     .defaults = &(const generate_args){ .model = "stable-audio-small",
