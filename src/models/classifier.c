@@ -327,7 +327,7 @@ static const sm_classes instruments = { SM_INSTRUMENTS, sm_instruments, NULL, "d
                .when_short = SM_SHORT_ZERO,                                                                            \
                .skip_below = 8, /* some 63 dB below full scale */                                                      \
                .batch = 32 },                                                                                          \
-    .bench = { 10, 10 }, .activation = "softmax", .embedding = true, .recognise = recognise, .build = build,           \
+    .bench = { 10, 10, NULL }, .activation = "softmax", .embedding = true, .recognise = recognise, .build = build,     \
     .prepare = prepare, .hear = hear
 
 const sm_model sm_model_samplemind = { CLASSIFIER("samplemind", "samplemind",

@@ -55,7 +55,7 @@ const sm_model sm_model_samplemind_yamnet = {
     .page = "docs/training.md",
     .classes = &instruments,
     .needs = { .backbone = "yamnet", .bands = 1024, .patch = 1, .hop = 1, .batch = 64 },
-    .bench = { 20, 10 },
+    .bench = { 20, 10, NULL },
     .activation = "softmax",
     .recognise = recognise,
     .build = build,

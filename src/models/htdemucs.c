@@ -344,7 +344,7 @@ static const int four = 4, six = 6;
                    .batch = 1 },                                                                                       \
         .sources = &source_##id,                                                                                       \
         .n_sources = 1,                                                                                                \
-        .bench = { chunks, 7.8 },                                                                                      \
+        .bench = { chunks, 7.8, NULL },                                                                                \
         .config_keys = htdemucs_config_keys,                                                                           \
         .activation = "linear",                                                                                        \
         .binding = &sources_,                                                                                          \

@@ -146,7 +146,7 @@ static const char *const keys[] = { "size", "front", "channels", NULL };
                .when_short = SM_SHORT_ZERO,                                                                            \
                .skip_below = 1e-3f,                                                                                    \
                .batch = 4 },                                                                                           \
-    .sources = &SOURCE, .n_sources = 1, .bench = { 10, 10 }, .config_keys = keys, .activation = "linear",              \
+    .sources = &SOURCE, .n_sources = 1, .bench = { 10, 10, NULL }, .config_keys = keys, .activation = "linear",        \
     .embedding = true, .recognise = openl3_recognise, .adapt = openl3_adapt, .generated = openl3_generated,            \
     .build = build, .patch_front = &openl3_patch_front
 
