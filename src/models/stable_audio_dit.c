@@ -31,19 +31,24 @@ static nn_id tap(const network *n, const char *layer, const char *part, nn_id x)
     return nn_tap(n->g, nn_name(n->g, "%s.%s", layer, part), x);
 }
 
+/* Of x's last dimension; 1 where the graph has failed already, and x has none. */
+static int64_t width_of(const network *n, nn_id x)
+{
+    const nn_shape s = nn_shape_of(n->g, x);
+    return s.rank > 0 ? s.dim[s.rank - 1] : 1;
+}
+
 /* x W^T (+ b); W called NAME.weight. */
 static nn_id linear(const network *n, const char *name, nn_id x, int64_t out, bool bias)
 {
-    const nn_shape s = nn_shape_of(n->g, x);
-    const nn_id w = weight(n, nn_name(n->g, "%s.weight", name), NN_SHAPE(out, s.dim[s.rank - 1]));
+    const nn_id w = weight(n, nn_name(n->g, "%s.weight", name), NN_SHAPE(out, width_of(n, x)));
     return nn_linear(n->g, x, w, bias ? weight(n, nn_name(n->g, "%s.bias", name), NN_SHAPE(out)) : NN_NONE);
 }
 
 /* Rows first..last-1 of a linear layer of `all` rows. */
 static nn_id linear_rows(const network *n, const char *name, nn_id x, int64_t all, int64_t first, int64_t last)
 {
-    const nn_shape s = nn_shape_of(n->g, x);
-    const nn_id w = weight(n, nn_name(n->g, "%s.weight", name), NN_SHAPE(all, s.dim[s.rank - 1])),
+    const nn_id w = weight(n, nn_name(n->g, "%s.weight", name), NN_SHAPE(all, width_of(n, x))),
                 b = weight(n, nn_name(n->g, "%s.bias", name), NN_SHAPE(all));
     return nn_linear(n->g, x, nn_slice(n->g, w, 0, first, last, 1), nn_slice(n->g, b, 0, first, last, 1));
 }

@@ -148,6 +148,7 @@ static void a_sound_is_varied_or_continued(void **state)
     test_ok(sm_generator_run(g, &r, &on));
     assert_int_equal(on.frames, 6400);
     assert_true(on.n_seams >= 1);
+    sm_sound_free(&on);
     r.seconds = 0.3;
     test_fails(sm_generator_run(g, &r, &on), SM_EUSAGE, "goes on from it needs less");
     sm_sound_free(&s);
