@@ -114,6 +114,25 @@ static void empty_short_and_silent_sounds_are_valid(void **state)
     free(silence), free(tone);
 }
 
+/* Frames and windows are powers of two: all lengths about each of them, and all the smallest. What is in them is finite or NAN, and
+ * (under the address sanitizer) nothing is read or written beside a buffer. */
+static void sounds_of_any_length_are_analysed(void **state)
+{
+    (void)state;
+    float *x = sine(440, DSP_RATE, 0.8, 1);
+    for (int power = 4; power <= 15; power++)
+        for (int beside = -12; beside <= 14; beside += power < 13 ? 1 : 2) {
+            const int n = (1 << power) + beside;
+            dsp_result r = analyse(NULL, x, (size_t)n, DSP_RATE, 1, 4096);
+            assert_float_equal(r.duration_s, (double)n / DSP_RATE, 1e-9);
+            assert_false(isinf(r.pitch.pitch_hz) || isinf(r.timbre.brightness) || isinf(r.levels.loudness_lufs));
+            if (n > 2048 && !(fabs(r.pitch.pitch_hz - 440) < 1.5))
+                fail_msg("%d samples of 440 Hz: %.2f Hz", n, r.pitch.pitch_hz);
+            dsp_result_free(&r);
+        }
+    free(x);
+}
+
 static void what_is_not_a_number_does_not_spread(void **state)
 {
     (void)state;
@@ -243,6 +262,7 @@ int main(void)
         cmocka_unit_test(a_440_hz_sine_is_what_it_is_at_every_rate),
         cmocka_unit_test(pieces_of_any_size_give_the_same_result),
         cmocka_unit_test(empty_short_and_silent_sounds_are_valid),
+        cmocka_unit_test(sounds_of_any_length_are_analysed),
         cmocka_unit_test(what_is_not_a_number_does_not_spread),
         cmocka_unit_test(only_what_was_asked_for_is_computed),
         cmocka_unit_test(loops_one_shots_and_evidence_decide_the_kind),
