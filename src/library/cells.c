@@ -1,4 +1,4 @@
-/* Spherical k-means over the rows of a file of vectors (Dhillon and Modha 2001), by matrix products.
+/* The rows of a file of vectors in the order of cells.
  *
  * The cells' own file is a file of vectors, too: a row for each cell, its centre, whose number is the cell's first row + 1. Its `fit` is
  * the layout that the file of vectors names, `puts` how many cells are looked at, `replaced` the recall in millionths. */
@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "library/cells.h"
-#include "nn/nn.h"
+#include "library/kmeans.h"
 
 enum { ROUNDS = 8, SAMPLE_A_CELL = 40, CHUNK = 1024, LEAST = 16, MOST = 8192, TRIALS = 200, TRIAL_LIMIT = 10 };
 static const char space[] = "cells/1";
@@ -21,117 +21,31 @@ struct sm_cells {
 typedef struct {
     const sm_vectors *v;
     sm_pool *pool;
-    size_t dims, n, cells;  /* n: rows in hand */
-    const uint32_t *rows;   /* [n] */
-    float *centres;         /* [cells][dims] */
-    uint32_t *cell;         /* [n] */
-    float *near;            /* [n]: how near its centre is */
-    float *gathered, *dots; /* [threads][CHUNK][dims], [threads][CHUNK][cells] */
+    size_t dims, n, cells;
+    const uint32_t *rows; /* [n]: those that are not removed */
+    float *centres;       /* [cells][dims] */
+    uint32_t *cell;       /* [n] */
 } clustering;
 
-/* ---- which centre is nearest ---- */
-
-static int assign_chunk(void *user, size_t chunk, int worker)
+static void values_of(const void *user, uint32_t row, float *out)
 {
     const clustering *c = user;
-    const size_t first = chunk * CHUNK, n = SM_MIN((size_t)CHUNK, c->n - first);
-    float *rows = c->gathered + (size_t)worker * CHUNK * c->dims, *dots = c->dots + (size_t)worker * CHUNK * c->cells;
-
-    for (size_t i = 0; i < n; i++)
-        memcpy(rows + i * c->dims, sm_vectors_row(c->v, c->rows[first + i]), c->dims * sizeof *rows);
-    const int err = nn_sgemm(true, (int64_t)n, (int64_t)c->cells, (int64_t)c->dims, rows, (int64_t)c->dims, c->centres,
-                             (int64_t)c->dims, dots, (int64_t)c->cells);
-    for (size_t i = 0; i < n && err == 0; i++) {
-        const float *row = dots + i * c->cells;
-        size_t best = 0;
-        for (size_t k = 1; k < c->cells; k++)
-            if (row[k] > row[best])
-                best = k;
-        c->cell[first + i] = (uint32_t)best;
-        c->near[first + i] = row[best];
-    }
-    return err;
+    memcpy(out, sm_vectors_row(c->v, row), c->dims * sizeof *out);
 }
 
-static int assign(clustering *c)
+static int sort_into_cells(clustering *c)
 {
-    const size_t chunks = (c->n + CHUNK - 1) / CHUNK;
-    int err = 0;
-
-    if (c->pool)
-        return sm_pool_run(c->pool, chunks, assign_chunk, c);
-    for (size_t i = 0; i < chunks && err == 0; i++)
-        err = assign_chunk(c, i, 0);
-    return err;
-}
-
-/* ---- centres ---- */
-
-static void set_unit(float *out, const double *sum, size_t dims)
-{
-    double square = 0;
-    for (size_t j = 0; j < dims; j++)
-        square += sum[j] * sum[j];
-    for (size_t j = 0; j < dims; j++)
-        out[j] = square > 0 ? (float)(sum[j] / sqrt(square)) : 0;
-}
-
-/* The row that is farthest from its centre starts a cell anew that has none. */
-static void fill_empty(clustering *c, size_t cell)
-{
-    size_t worst = 0;
-    for (size_t i = 1; i < c->n; i++)
-        if (c->near[i] < c->near[worst])
-            worst = i;
-    memcpy(c->centres + cell * c->dims, sm_vectors_row(c->v, c->rows[worst]), c->dims * sizeof *c->centres);
-    c->near[worst] = INFINITY;
-}
-
-static int move_centres(clustering *c)
-{
-    double *sums = sm_alloc_zero(c->cells * c->dims, sizeof *sums);
-    size_t *counts = sm_alloc_zero(c->cells, sizeof *counts);
-    const int err = sums && counts ? 0 : SM_ENOMEM;
-
-    for (size_t i = 0; i < c->n && err == 0; i++) {
-        const float *row = sm_vectors_row(c->v, c->rows[i]);
-        double *sum = sums + c->cell[i] * c->dims;
-        counts[c->cell[i]]++;
-        for (size_t j = 0; j < c->dims; j++)
-            sum[j] += (double)row[j];
-    }
-    for (size_t k = 0; k < c->cells && err == 0; k++)
-        if (counts[k])
-            set_unit(c->centres + k * c->dims, sums + k * c->dims, c->dims);
-        else
-            fill_empty(c, k);
-    sm_free(sums);
-    sm_free(counts);
-    return err;
-}
-
-static int train(clustering *c, const uint32_t *rows, size_t n)
-{
-    const size_t wanted = c->cells * SAMPLE_A_CELL, every = n / SM_MIN(n, wanted);
-    uint32_t *sampled = sm_alloc(n / every + 1, sizeof *sampled);
-    int err = sampled ? 0 : SM_ENOMEM;
-
-    c->n = 0;
-    for (size_t i = 0; i < n && err == 0; i += every)
-        sampled[c->n++] = rows[i];
-    c->rows = sampled;
-    for (size_t k = 0; k < c->cells && err == 0; k++) /* evenly through the sample */
-        memcpy(c->centres + k * c->dims, sm_vectors_row(c->v, sampled[k * c->n / c->cells]),
-               c->dims * sizeof *c->centres);
-    for (int round = 0; round < ROUNDS && err == 0; round++) {
-        err = assign(c);
-        if (err == 0)
-            err = move_centres(c);
-    }
-    sm_free(sampled);
-    c->rows = rows;
-    c->n = n;
-    return err == 0 ? assign(c) : err;
+    const sm_kmeans k = { .row = values_of,
+                          .user = c,
+                          .rows = c->rows,
+                          .n = c->n,
+                          .dims = c->dims,
+                          .cells = c->cells,
+                          .rounds = ROUNDS,
+                          .sample_a_cell = SAMPLE_A_CELL,
+                          .near = 1,
+                          .pool = c->pool };
+    return sm_kmeans_run(&k, c->centres, c->cell);
 }
 
 /* ---- writing ---- */
@@ -281,37 +195,31 @@ static int build(clustering *c, double wanted, const char *path, const char *cel
 
 int sm_cells_build(const sm_vectors *from, sm_pool *pool, double recall, const char *path, const char *cells_path)
 {
-    const size_t rows = sm_vectors_rows(from), threads = pool ? (size_t)sm_pool_threads(pool) : 1;
+    const size_t rows = sm_vectors_rows(from);
     clustering c = { .v = from, .pool = pool, .dims = (size_t)sm_vectors_about(from)->dims, .cells = LEAST };
     uint32_t *alive = sm_alloc(rows, sizeof *alive);
-    size_t n = 0;
     int err = alive ? 0 : SM_ENOMEM;
 
     for (size_t row = 0; row < rows && err == 0; row++)
         if (sm_vectors_id(from, row) > 0)
-            alive[n++] = (uint32_t)row;
-    if (err == 0 && n == 0)
+            alive[c.n++] = (uint32_t)row;
+    c.rows = alive;
+    if (err == 0 && c.n == 0)
         err = sm_fail(SM_EUSAGE, "%s: no vectors to sort into cells", sm_vectors_about(from)->space);
-    while (c.cells < MOST && (double)(c.cells * c.cells) < 3 * (double)n)
+    while (c.cells < MOST && (double)(c.cells * c.cells) < 3 * (double)c.n)
         c.cells *= 2;
-    c.cells = SM_MIN(c.cells, SM_MAX(n, (size_t)1));
+    c.cells = SM_MIN(c.cells, SM_MAX(c.n, (size_t)1));
     c.centres = sm_alloc_aligned(c.cells * c.dims, sizeof *c.centres);
-    c.cell = sm_alloc(n, sizeof *c.cell);
-    c.near = sm_alloc(n, sizeof *c.near);
-    c.gathered = sm_alloc_aligned(threads * CHUNK * c.dims, sizeof *c.gathered);
-    c.dots = sm_alloc_aligned(threads * CHUNK * c.cells, sizeof *c.dots);
-    if (err == 0 && (!c.centres || !c.cell || !c.near || !c.gathered || !c.dots))
+    c.cell = sm_alloc(c.n, sizeof *c.cell);
+    if (err == 0 && (!c.centres || !c.cell))
         err = SM_ENOMEM;
     if (err == 0)
-        err = train(&c, alive, n);
+        err = sort_into_cells(&c);
     if (err == 0)
         err = build(&c, recall, path, cells_path);
     sm_free(alive);
     sm_free(c.centres);
     sm_free(c.cell);
-    sm_free(c.near);
-    sm_free(c.gathered);
-    sm_free(c.dots);
     return err;
 }
 

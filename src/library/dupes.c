@@ -136,8 +136,9 @@ static int find_candidates(search *s)
     for (size_t i = 0; err == 0 && i < n; i++)
         rows[i].scale = sm_print_vector(&s->sounds[chosen[i]].print, rows[i].values);
     if (err == 0)
-        err = sm_print_neighbours(rows, n, (int)k, (float)s->limits->least_cosine, s->o->pool, s->o->progress,
-                                  s->o->user, near, cosines);
+        err = sm_print_neighbours(&(sm_print_search){ rows, n, (int)k, (float)s->limits->least_cosine, s->o->pool,
+                                                      s->o->progress, s->o->user },
+                                  near, cosines);
     for (size_t i = 0; err == 0 && i < n; i++)
         for (size_t j = 0; err == 0 && j < k && near[i * k + j] != SIZE_MAX; j++) {
             const size_t a = chosen[i], b = chosen[near[i * k + j]];

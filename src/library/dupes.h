@@ -47,14 +47,36 @@ typedef struct {
 int sm_dupe_pairs(const sm_dupe_sound *sounds, size_t n, const sm_dupe_search *search, sm_dupe_pair **pairs,
                   size_t *n_pairs);
 
-/* For each vector its `k` nearest others by cosine, as least `least` and best first: near[i * k ..], cosines likewise; what is left
- * over is SIZE_MAX. (dupes_near.c) */
+/* ---- candidates (dupes_near.c, dupes_cells.c) ---- */
 typedef struct {
     int8_t values[PRINT_VECTOR];
     float scale; /* one over its length; 0: silence, which is nobody's neighbour */
 } sm_print_row;
-int sm_print_neighbours(const sm_print_row *rows, size_t n, int k, float least, sm_pool *pool, sm_progress_fn progress,
-                        void *user, size_t *near, float *cosines);
+
+typedef struct {
+    const sm_print_row *rows;
+    size_t n;
+    int k;
+    float least; /* cosine */
+    sm_pool *pool;
+    sm_progress_fn progress;
+    void *user;
+} sm_print_search;
+
+enum { SM_PRINT_CELLS_LEAST = 30000 }; /* sounds from which on sm_print_neighbours goes by cells: docs/dupes.md */
+
+/* For each vector its `k` nearest others by cosine, at least `least` and best first, of equals the earlier: near[i * k ..], cosines
+ * likewise; what is left over is SIZE_MAX. Both ways give the same whatever the number of threads. */
+int sm_print_neighbours(const sm_print_search *s, size_t *near, float *cosines);
+int sm_print_neighbours_of_all(const sm_print_search *s, size_t *near, float *cosines); /* exact; the square of n */
+/* In the cells that are nearest to each, which takes n^1.5 and misses few of those that are much alike. n >= 1. */
+int sm_print_neighbours_in_cells(const sm_print_search *s, size_t *near, float *cosines);
+
+/* Products of one row with `n` others, by the best this CPU has. */
+typedef void (*sm_print_products)(const sm_print_row *row, const sm_print_row *others, size_t n, int32_t *out);
+sm_print_products sm_print_products_best(void);
+/* Into the sorted list of the k best of a row. */
+void sm_print_offer(int k, size_t *near, float *cosines, size_t other, float cosine);
 
 /* Which of two is kept: negative when a is better by the rule. Never 0 for two different sounds. */
 int sm_dupe_better(sm_keep_rule rule, const sm_dupe_sound *a, const sm_dupe_sound *b);

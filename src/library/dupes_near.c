@@ -1,14 +1,13 @@
-/* The nearest neighbours of all fingerprint vectors at once: tiles of rows that stay in the cache, products in bytes. */
+/* The nearest neighbours of all fingerprint vectors at once: tiles of rows that stay in the cache, products in bytes. Of so many that the
+ * square of their number is too much see dupes_cells.c. */
 #include <string.h>
 
 #include "library/dupes.h"
 
 enum { TILE = 64, LANE = 32 }; /* 64 rows are 33 kB */
 
-/* Products of one row with `n` rows. Values are 0..127: a sum of 512 is below 2^24. */
-typedef void (*products_fn)(const sm_print_row *row, const sm_print_row *others, size_t n, int32_t *out);
-
-static inline void products_body(const sm_print_row *row, const sm_print_row *others, size_t n, int32_t *out)
+/* Values are 0..127: a sum of 512 is below 2^24. */
+static void products_base(const sm_print_row *row, const sm_print_row *others, size_t n, int32_t *out)
 {
     for (size_t j = 0; j < n; j++) {
         int32_t sum = 0;
@@ -16,11 +15,6 @@ static inline void products_body(const sm_print_row *row, const sm_print_row *ot
             sum += (int16_t)row->values[i] * (int16_t)others[j].values[i];
         out[j] = sum;
     }
-}
-
-static void products_base(const sm_print_row *row, const sm_print_row *others, size_t n, int32_t *out)
-{
-    products_body(row, others, n, out);
 }
 
 #if defined(__x86_64__)
@@ -44,38 +38,44 @@ __attribute__((target("avx2"))) static void products_avx2(const sm_print_row *ro
         out[j] = _mm_cvtsi128_si32(s);
     }
 }
+
+__attribute__((target("avx512f,avx512bw,avx512vl,avx512vnni"))) static void
+products_vnni(const sm_print_row *row, const sm_print_row *others, size_t n, int32_t *out)
+{
+    enum { WIDE = PRINT_VECTOR / 64 };
+    __m512i a[WIDE];
+    for (size_t i = 0; i < WIDE; i++)
+        a[i] = _mm512_loadu_si512(row->values + 64 * i);
+    for (size_t j = 0; j < n; j++) {
+        __m512i even = _mm512_setzero_si512(), odd = even;
+        for (size_t i = 0; i < WIDE; i += 2) {
+            even = _mm512_dpbusd_epi32(even, a[i], _mm512_loadu_si512(others[j].values + 64 * i));
+            odd = _mm512_dpbusd_epi32(odd, a[i + 1], _mm512_loadu_si512(others[j].values + 64 * i + 64));
+        }
+        out[j] = _mm512_reduce_add_epi32(_mm512_add_epi32(even, odd));
+    }
+}
 #endif
 
-static products_fn best_products(void)
+sm_print_products sm_print_products_best(void)
 {
 #if defined(__x86_64__)
     sm_cpu_info cpu;
     sm_cpu_detect(&cpu);
+    if (cpu.avx512_vnni)
+        return products_vnni;
     if (cpu.avx2)
         return products_avx2;
 #endif
     return products_base;
 }
 
-typedef struct {
-    const sm_print_row *rows;
-    size_t n, first; /* of the band of tiles in hand */
-    int k;
-    float least;
-    products_fn products;
-    size_t *near;
-    float *cosines;
-} search;
-
-/* Into the sorted list of the k best; of equal ones the earlier row stays first, whatever the number of threads. */
-static void offer(search *s, size_t row, size_t other, float cosine)
+void sm_print_offer(int k, size_t *near, float *cosines, size_t other, float cosine)
 {
-    size_t *near = s->near + row * (size_t)s->k;
-    float *cosines = s->cosines + row * (size_t)s->k;
-    int at = s->k - 1;
-    if (cosine <= cosines[at])
+    int at = k - 1;
+    if (cosine < cosines[at] || (cosine <= cosines[at] && other >= near[at]))
         return;
-    for (; at > 0 && cosine > cosines[at - 1]; at--) {
+    for (; at > 0 && (cosine > cosines[at - 1] || (cosine >= cosines[at - 1] && other < near[at - 1])); at--) {
         near[at] = near[at - 1];
         cosines[at] = cosines[at - 1];
     }
@@ -83,45 +83,58 @@ static void offer(search *s, size_t row, size_t other, float cosine)
     cosines[at] = cosine;
 }
 
+typedef struct {
+    const sm_print_search *o;
+    size_t first; /* of the band of tiles in hand */
+    sm_print_products products;
+    size_t *near;
+    float *cosines;
+} search;
+
 /* One tile of rows against all. */
 static int tile_rows(void *user, size_t item, int worker)
 {
     search *s = user;
-    const size_t from = (s->first + item) * TILE, to = SM_MIN(from + TILE, s->n);
+    const sm_print_row *rows = s->o->rows;
+    const size_t k = (size_t)s->o->k, from = (s->first + item) * TILE, to = SM_MIN(from + TILE, s->o->n);
     int32_t products[TILE];
     (void)worker;
-    for (size_t i = from * (size_t)s->k; i < to * (size_t)s->k; i++) {
+    for (size_t i = from * k; i < to * k; i++) {
         s->near[i] = SIZE_MAX;
-        s->cosines[i] = s->least;
+        s->cosines[i] = s->o->least;
     }
-    for (size_t other = 0; other < s->n; other += TILE) {
-        const size_t there = SM_MIN(s->n - other, TILE);
+    for (size_t other = 0; other < s->o->n; other += TILE) {
+        const size_t there = SM_MIN(s->o->n - other, TILE);
         for (size_t i = from; i < to; i++) {
-            if (!(s->rows[i].scale > 0))
+            if (!(rows[i].scale > 0))
                 continue;
-            s->products(&s->rows[i], s->rows + other, there, products);
+            s->products(&rows[i], rows + other, there, products);
             for (size_t j = 0; j < there; j++)
                 if (other + j != i)
-                    offer(s, i, other + j, (float)products[j] * s->rows[i].scale * s->rows[other + j].scale);
+                    sm_print_offer(s->o->k, s->near + i * k, s->cosines + i * k, other + j,
+                                   (float)products[j] * rows[i].scale * rows[other + j].scale);
         }
     }
     return 0;
 }
 
-int sm_print_neighbours(const sm_print_row *rows, size_t n, int k, float least, sm_pool *pool, sm_progress_fn progress,
-                        void *user, size_t *near, float *cosines)
+int sm_print_neighbours_of_all(const sm_print_search *o, size_t *near, float *cosines)
 {
-    const size_t tiles = (n + TILE - 1) / TILE, at_once = 16 * (size_t)sm_pool_threads(pool);
-    search s = {
-        .rows = rows, .n = n, .k = k, .least = least, .products = best_products(), .near = near, .cosines = cosines
-    };
+    const size_t tiles = (o->n + TILE - 1) / TILE, at_once = 16 * (size_t)sm_pool_threads(o->pool);
+    search s = { .o = o, .products = sm_print_products_best(), .near = near, .cosines = cosines };
     int err = 0;
     for (; err == 0 && s.first < tiles; s.first += at_once) {
         const sm_progress_info p = { "comparing fingerprints", (double)s.first, (double)tiles, "rows", 0 };
-        if (progress && progress(user, &p))
+        if (o->progress && o->progress(o->user, &p))
             err = sm_fail(SM_ECANCELLED, "stopped");
         else
-            err = sm_pool_run(pool, SM_MIN(tiles - s.first, at_once), tile_rows, &s);
+            err = sm_pool_run(o->pool, SM_MIN(tiles - s.first, at_once), tile_rows, &s);
     }
     return err;
+}
+
+int sm_print_neighbours(const sm_print_search *o, size_t *near, float *cosines)
+{
+    return o->n < SM_PRINT_CELLS_LEAST ? sm_print_neighbours_of_all(o, near, cosines)
+                                       : sm_print_neighbours_in_cells(o, near, cosines);
 }

@@ -274,7 +274,7 @@ static void neighbours_are_the_nearest(void **state)
         rows[i].scale = energy > 0 ? (float)(1 / sqrt(energy)) : 0;
     }
     test_ok(sm_pool_new(2, &pool));
-    test_ok(sm_print_neighbours(rows, N, K, 0.5F, pool, NULL, NULL, near, cosines));
+    test_ok(sm_print_neighbours(&(sm_print_search){ rows, N, K, 0.5F, pool, NULL, NULL }, near, cosines));
     for (int i = 0; i < N; i++) {
         double best = 0;
         for (int j = 0; j < N; j++) {
