@@ -174,7 +174,7 @@ static const char *const keys[] = { "m", NULL };
         .pooling = &crepe_pooling,                                                                                     \
     }
 
-CREPE(tiny, "tiny", 4, 64, "9c1d76d405674d2327f5636347d07f551dfd11c6acc0475b7fd85082cdab0add");
+CREPE(tiny, "tiny", 4, 16, "9c1d76d405674d2327f5636347d07f551dfd11c6acc0475b7fd85082cdab0add");
 CREPE(small, "small", 8, 64, NULL);
 CREPE(medium, "medium", 16, 64, NULL);
 CREPE(large, "large", 24, 64, NULL);
