@@ -83,6 +83,22 @@ double nn_conv_fft_cost(const nn_conv_shape *s, int lanes)
     return is_supported(s) ? choose(s, lanes).cost : -1;
 }
 
+/* Fewer channels at a time for more rows: weights of many channels come from memory, once for each group of rows. */
+static void choose_block(nn_conv_fft *p, size_t cache)
+{
+    enum { MOST_CHANNELS = 256, LEAST_CHANNELS = 64, LEAST_ROWS = 32, MANY_ROWS = 64, MOST_ROWS = 512 };
+    const int lanes = p->lanes->lanes, rows = p->rows + p->rows % 2;
+    size_t fit;
+
+    p->chunk = SM_MIN((p->shape.channels + lanes - 1) / lanes * lanes, MOST_CHANNELS);
+    for (;; p->chunk /= 2) {
+        fit = cache / ((size_t)p->lines * (size_t)(p->chunk + p->columns) * sizeof(float)) & ~(size_t)1;
+        if (fit >= (size_t)SM_MIN(rows, MANY_ROWS) || p->chunk < 2 * LEAST_CHANNELS || p->chunk / 2 % lanes)
+            break;
+    }
+    p->group = SM_MIN((int)SM_CLAMP(fit, (size_t)LEAST_ROWS, (size_t)MOST_ROWS), rows);
+}
+
 int nn_conv_fft_init(nn_conv_fft *p, const nn_conv_shape *s, const nn_lanes *lanes, size_t cache, sm_arena *arena)
 {
     const fft_choice c = choose(s, lanes->lanes);
@@ -96,11 +112,7 @@ int nn_conv_fft_init(nn_conv_fft *p, const nn_conv_shape *s, const nn_lanes *lan
     p->rows = s->batch * c.tiles;
     p->columns = (s->filters + lanes->lanes - 1) / lanes->lanes * lanes->lanes;
     p->lines = 3 * (c.n / 2 + 1) - 4;
-    p->chunk = SM_MIN((s->channels + lanes->lanes - 1) / lanes->lanes * lanes->lanes, 256);
-    const size_t per_row = (size_t)p->lines * (size_t)(p->chunk + p->columns) * sizeof(float);
-    const size_t fit = cache / per_row & ~(size_t)1;
-    p->group = (int)SM_CLAMP(fit, (size_t)32, (size_t)512);
-    p->group = SM_MIN(p->group, p->rows + p->rows % 2);
+    choose_block(p, cache);
     return nn_fft_init(&p->fft, c.n, arena);
 }
 
@@ -246,8 +258,8 @@ void nn_conv_fft_product_item(const nn_conv_fft_run *r, int k)
         const float *x = r->spectra + (int64_t)(3 * k + part) * p->group * p->chunk;
         const float *w = r->weights + (line_of(p, k, part) * p->shape.channels + r->first_channel) * p->columns;
         float *y = r->products + (int64_t)(3 * k + part) * p->group * p->columns;
-        if (p->columns <= MAX_SMALL_COLUMNS && channels == p->shape.channels)
-            p->lanes->small_matmul(rows, p->columns, channels, x, p->chunk, w, y, p->columns);
+        if (p->columns <= MAX_SMALL_COLUMNS)
+            p->lanes->small_matmul(rows, p->columns, channels, x, p->chunk, w, r->first_channel > 0, y, p->columns);
         else
             dnnl_sgemm('N', 'N', rows, p->columns, channels, 1, x, p->chunk, w, p->columns, r->first_channel > 0, y,
                        p->columns);
