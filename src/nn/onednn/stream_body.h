@@ -12,7 +12,8 @@ enum { OUTPUTS = 4, ROWS = 6 };
 #else
 enum { OUTPUTS = 2, ROWS = 6 };
 #endif
-enum { AHEAD = 512 /* bytes that are asked for before they are needed */ };
+/* Bytes that are asked for before they are needed; into the second cache: rows 4 KB apart would drive each other out of the first. */
+enum { LINE = 64, AHEAD = 4096 };
 
 /* ---- numbers as they are stored ---- */
 
@@ -93,11 +94,32 @@ S_INLINE int64_t size_of(nn_type type)
 
 /* ---- products ---- */
 
-/* type, rows and outputs are constants where this is inlined */
+/* `vectors` lanes of numbers k.. of each output, into the sums. type, rows, outputs and vectors are constants where this is inlined. */
+S_INLINE void take(nn_type type, int rows, int outputs, int vectors, int64_t stride, int64_t depth, const char *p,
+                   const float *x, int64_t k, vec sum[ROWS][OUTPUTS])
+{
+    for (int u = 0; u < vectors; u++, k += LANES) {
+        vec v[OUTPUTS];
+#pragma GCC unroll 4
+        for (int j = 0; j < outputs; j++)
+            v[j] = load_as(type, p + j * stride, k);
+#pragma GCC unroll 6
+        for (int i = 0; i < rows; i++) {
+            const vec a = v_load(x + i * depth + k);
+#pragma GCC unroll 4
+            for (int j = 0; j < outputs; j++)
+                sum[i][j] = v_fma(a, v[j], sum[i][j]);
+        }
+    }
+}
+
+/* Rows of weights lie one behind the other, and a tile reads `outputs` of them side by side: what is asked for ahead is the same place of
+ * a tile further on, so that the memory is walked through without a gap where a row ends. */
 S_INLINE void tile(nn_type type, int rows, int outputs, const nn_stream_weights *w, const float *x, int64_t o, float *y,
                    int64_t ldy)
 {
-    const int64_t depth = w->depth, stride = depth * size_of(type);
+    const int64_t depth = w->depth, stride = depth * size_of(type), line = LINE / size_of(type);
+    const int64_t ahead = (AHEAD / (outputs * stride) + 1) * outputs * stride;
     const char *p = (const char *)w->data + o * stride;
     vec sum[ROWS][OUTPUTS];
     int64_t k = 0;
@@ -107,21 +129,14 @@ S_INLINE void tile(nn_type type, int rows, int outputs, const nn_stream_weights 
 #pragma GCC unroll 4
         for (int j = 0; j < outputs; j++)
             sum[i][j] = v_zero();
-    for (; k + LANES <= depth; k += LANES) {
-        vec v[OUTPUTS];
+    for (; k + line <= depth; k += line) {
 #pragma GCC unroll 4
-        for (int j = 0; j < outputs; j++) {
-            _mm_prefetch(p + j * stride + k * size_of(type) + AHEAD, _MM_HINT_T0);
-            v[j] = load_as(type, p + j * stride, k);
-        }
-#pragma GCC unroll 6
-        for (int i = 0; i < rows; i++) {
-            const vec a = v_load(x + i * depth + k);
-#pragma GCC unroll 4
-            for (int j = 0; j < outputs; j++)
-                sum[i][j] = v_fma(a, v[j], sum[i][j]);
-        }
+        for (int j = 0; j < outputs; j++)
+            _mm_prefetch(p + j * stride + k * size_of(type) + ahead, _MM_HINT_T1);
+        take(type, rows, outputs, (int)(line / LANES), stride, depth, p, x, k, sum);
     }
+    for (; k + LANES <= depth; k += LANES)
+        take(type, rows, outputs, 1, stride, depth, p, x, k, sum);
 #pragma GCC unroll 6
     for (int i = 0; i < rows; i++)
 #pragma GCC unroll 4
@@ -181,28 +196,29 @@ static void product(const nn_stream_weights *w, const float *x, int64_t rows, in
 
 /* ---- to 8 bits ---- */
 
-S_INLINE void quantise_row(nn_type type, const char *p, int64_t depth, int8_t *out, float *scale)
+S_INLINE void quantise_row(nn_type type, const char *p, int64_t depth, int8_t *out, float *scale, int32_t *sum)
 {
     float top = 0;
     for (int64_t k = 0; k < depth; k++)
         top = SM_MAX(top, fabsf(one_as(type, p, k)));
     const float inverse = top > 0 ? 127 / top : 0;
     *scale = top / 127;
+    *sum = 0;
     for (int64_t k = 0; k < depth; k++)
-        out[k] = (int8_t)lrintf(SM_CLAMP(one_as(type, p, k) * inverse, -127.0f, 127.0f));
+        *sum += out[k] = (int8_t)lrintf(SM_CLAMP(one_as(type, p, k) * inverse, -127.0f, 127.0f));
 }
 
-static void quantise(const nn_stream_weights *w, int64_t first, int64_t last, int8_t *out, float *scale)
+static void quantise(const nn_stream_weights *w, int64_t first, int64_t last, int8_t *out, float *scale, int32_t *sum)
 {
     for (int64_t o = first; o < last; o++) {
         const char *p = (const char *)w->data + o * w->depth * size_of(w->type);
         int8_t *to = out + o * w->depth;
         if (w->type == NN_F16)
-            quantise_row(NN_F16, p, w->depth, to, &scale[o]);
+            quantise_row(NN_F16, p, w->depth, to, &scale[o], &sum[o]);
         else if (w->type == NN_BF16)
-            quantise_row(NN_BF16, p, w->depth, to, &scale[o]);
+            quantise_row(NN_BF16, p, w->depth, to, &scale[o], &sum[o]);
         else
-            quantise_row(NN_F32, p, w->depth, to, &scale[o]);
+            quantise_row(NN_F32, p, w->depth, to, &scale[o], &sum[o]);
     }
 }
 

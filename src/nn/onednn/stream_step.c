@@ -25,6 +25,14 @@ const nn_stream_kernel *nn_stream_best(void)
     return cpu.avx2 && cpu.fma && cpu.f16c ? &nn_stream_avx2 : &nn_stream_base;
 }
 
+const nn_stream_digits *nn_stream_digits_best(void)
+{
+    sm_cpu_info cpu;
+
+    sm_cpu_detect(&cpu);
+    return cpu.avx512_vnni ? &nn_stream_vnni : NULL;
+}
+
 /* ---- linear ---- */
 
 typedef struct {
@@ -34,6 +42,7 @@ typedef struct {
 
 typedef struct {
     const nn_stream_kernel *kernel;
+    const nn_stream_digits *digits; /* NULL: the kernel multiplies */
     const nn_vmath *math;
     nn_stream_weights w;
     int64_t rows, width, per_item;
@@ -87,7 +96,10 @@ static int stream_item(void *user, size_t item, int worker)
     float *y = j->x->data[j->step->out];
 
     (void)worker;
-    s->kernel->product(&s->w, j->x->data[j->step->in[0]], s->rows, first, last, y, s->width);
+    if (s->digits)
+        s->digits->product(&s->w, j->x->scratch, s->rows, first, last, y, s->width);
+    else
+        s->kernel->product(&s->w, j->x->data[j->step->in[0]], s->rows, first, last, y, s->width);
     for (int64_t i = 0; i < s->rows; i++)
         finish(j, i, first, last - first, y + i * s->width + first);
     return 0;
@@ -97,10 +109,12 @@ static int run_stream(const nn_step *step, nn_exec *x)
 {
     const stream_state *s = step->state;
     stream_job j = { s, step, x };
+    if (s->digits)
+        s->digits->split(x->data[step->in[0]], s->rows, s->w.depth, x->scratch);
     return nn_dnnl_parallel(x, (size_t)((s->width + s->per_item - 1) / s->per_item), stream_item, &j);
 }
 
-/* Weights in a pack: 8 bits and scales, or bf16. */
+/* Weights in a pack: 8 bits, scales and sums, or bf16. */
 typedef struct {
     const nn_stream_kernel *kernel;
     nn_stream_weights from;
@@ -112,7 +126,8 @@ static int fill_i8(nn_compiler *c, void *user, void *data)
     const packing *p = user;
     const size_t bytes = (size_t)(p->width * p->from.depth + 63) / 64 * 64;
     (void)c;
-    p->kernel->quantise(&p->from, 0, p->width, data, (float *)(void *)((char *)data + bytes));
+    float *scale = (float *)(void *)((char *)data + bytes);
+    p->kernel->quantise(&p->from, 0, p->width, data, scale, (int32_t *)(void *)(scale + p->width));
     return 0;
 }
 
@@ -152,11 +167,13 @@ static int take_weights(nn_compiler *c, nn_id id, stream_state *s)
     s->w = p.from;
     if (precision == NN_PRECISION_INT8) {
         const size_t bytes = (n + 63) / 64 * 64;
-        if ((err = nn_pack_get(c, id, "stream i8", bytes + (size_t)p.width * sizeof(float), fill_i8, &p, &data)) < 0)
+        const size_t all = bytes + (size_t)p.width * (sizeof(float) + sizeof(int32_t));
+        if ((err = nn_pack_get(c, id, "stream i8", all, fill_i8, &p, &data)) < 0)
             return err;
         s->w.type = NN_I8;
         s->w.data = data;
         s->w.scale = (const float *)(const void *)((const char *)data + bytes);
+        s->w.sum = (const int32_t *)(const void *)(s->w.scale + p.width);
     } else if (precision == NN_PRECISION_BF16 && t.type == NN_F32) {
         if ((err = nn_pack_get(c, id, "stream bf16", 2 * n, fill_bf16, &p, &data)) < 0)
             return err;
@@ -217,6 +234,10 @@ int nn_dnnl_stream_step(nn_compiler *c, nn_id node, nn_step *out)
     out->run = run_stream;
     out->state = s;
     out->kernel = s->kernel->name;
+    if (s->w.type == NN_I8 && s->w.depth < NN_STREAM_DEEPEST && (s->digits = nn_stream_digits_best())) {
+        out->scratch = s->digits->room(s->rows, s->w.depth);
+        out->kernel = s->digits->name;
+    }
     return 0;
 }
 
