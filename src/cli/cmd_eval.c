@@ -13,7 +13,8 @@ typedef struct {
 
 #define AT(field) offsetof(eval_args, field)
 static const sm_option eval_options[] = {
-    { 0, "side", SM_OPT_CHOICE, AT(side), "train|val|test|all", "which side of the split is judged (default: val)", 0 },
+    { 0, "side", SM_OPT_CHOICE, AT(side), "train|held-out|val|test|all",
+      "which side of the split is judged; held-out: the train families that training keeps aside (default: val)", 0 },
     { 0, "split", SM_OPT_CHOICE, AT(split), "auto|family|random",
       "auto: the one that the model was trained with (default: auto)", 0 },
     { 0, "report", SM_OPT_PATH, AT(report), "FILE.html", "also write a page about the first model", 0 },
@@ -30,6 +31,12 @@ typedef struct {
     bool random_split; /* how it was trained */
     sm_scores scores;  /* on its own side */
 } judged;
+
+/* "analyze" or "analyze=MODELS": what these say together. */
+static bool is_analyze(const char *name)
+{
+    return !strcmp(name, "analyze") || !strncmp(name, "analyze=", 8);
+}
 
 /* A file, or an installed model. */
 static int find_model(judged *j)
@@ -52,10 +59,10 @@ static int find_model(judged *j)
 
 static sm_side side_of(const char *name)
 {
-    return !strcmp(name, "train")  ? SM_SIDE_TRAIN
-           : !strcmp(name, "val")  ? SM_SIDE_VAL
-           : !strcmp(name, "test") ? SM_SIDE_TEST
-                                   : SM_SIDE_NONE;
+    return !strcmp(name, "train") || !strcmp(name, "held-out") ? SM_SIDE_TRAIN
+           : !strcmp(name, "val")                              ? SM_SIDE_VAL
+           : !strcmp(name, "test")                             ? SM_SIDE_TEST
+                                                               : SM_SIDE_NONE;
 }
 
 /* ---- showing ---- */
@@ -238,7 +245,7 @@ static int judge_all(sm_cli *cli, const eval_args *a, sm_sounds *sounds, judged 
     int err = 0;
     for (size_t i = 0; i < n && err == 0; i++) {
         sm_progress *bar = NULL;
-        if ((err = find_model(&list[i])) < 0)
+        if (!is_analyze(list[i].name) && (err = find_model(&list[i])) < 0)
             break;
         if (strcmp(a->split, "auto") != 0)
             list[i].random_split = !strcmp(a->split, "random");
@@ -247,10 +254,13 @@ static int judge_all(sm_cli *cli, const eval_args *a, sm_sounds *sounds, judged 
                                         .latency = !a->no_latency,
                                         .random_split = list[i].random_split,
                                         .side = side_of(a->side),
+                                        .held_out = !strcmp(a->side, "held-out") ? 0.1 : 0,
                                         .progress = on_load,
                                         .user = bar };
         if (err == 0)
-            err = sm_evaluate(sounds, list[i].path, &o, &list[i].scores);
+            err = list[i].path
+                      ? sm_evaluate(sounds, list[i].path, &o, &list[i].scores)
+                      : sm_evaluate_analyze(sounds, list[i].name[7] ? list[i].name + 8 : NULL, &o, &list[i].scores);
         sm_progress_free(bar);
     }
     return err;
@@ -279,7 +289,8 @@ static int eval_run(sm_cli *cli, const void *args, char *const *operands, size_t
     } else if (err == 0)
         err = show_json(cli, list, models, a->side, &gain);
     if (err == 0 && a->report)
-        err = sm_report_write(a->report, sm_path_name(list[0].path), sounds, NULL, &list[0].scores, a->side);
+        err = sm_report_write(a->report, sm_path_name(list[0].path ? list[0].path : list[0].name), sounds, NULL,
+                              &list[0].scores, a->side);
     for (size_t i = 0; i < models; i++) {
         sm_scores_free(&list[i].scores);
         sm_free(list[i].path);
@@ -296,7 +307,9 @@ const sm_command sm_cmd_eval = {
         "interval (bootstrap\n"
         "over families: sounds of one source fail together). With a second model the two are compared on the same "
         "sounds; one that\n"
-        "was trained on the random split is judged on that one's side, so that the two splits stand side by side.",
+        "was trained on the random split is judged on that one's side, so that the two splits stand side by side.\n"
+        "MODEL may also be `analyze`: what all models together say to the user, or `analyze=LIST` with a list as for "
+        "analyze --models.",
     .operands = "MODEL DATA [MODEL2]",
     .least_operands = 2,
     .most_operands = 3,
@@ -305,6 +318,7 @@ const sm_command sm_cmd_eval = {
     .examples =
         (const sm_example[]){
             { "samplemind eval mine.safetensors my-sounds", "how good, and what it confuses" },
+            { "samplemind eval analyze labels.csv", "the answer that analyze gives, all models together" },
             { "samplemind eval a.safetensors labels.csv b.safetensors", "which is better, and how sure that is" },
             { 0 } },
     .args_size = sizeof(eval_args),

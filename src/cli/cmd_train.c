@@ -13,7 +13,9 @@ typedef struct {
     int64_t epochs, batch, patience, stop_after;
     double rate, warmup, decay, smoothing, clip, ema, balance, class_weight, family_weight, teacher_weight, held_out;
     const char *on;
-    bool resume, from_corrections, list;
+    double base_rate, base_slower;
+    int64_t base_frozen;
+    bool tune, resume, from_corrections, list;
 } train_args;
 
 #define AT(field) offsetof(train_args, field)
@@ -21,11 +23,18 @@ static const sm_option train_options[] = {
     { 'a', "arch", SM_OPT_STRING, AT(arch), "NAME", "architecture (default: res-freq; --list shows all)", 0 },
     { 0, "on", SM_OPT_STRING, AT(on), "MODEL",
       "instead: one layer on this model's embedding (yamnet), learned in a minute", 0 },
+    { 0, "tune", SM_OPT_FLAG, AT(tune), NULL, "with --on: its convolutions learn on as well (minutes to hours)", 0 },
+    { 0, "base-lr", SM_OPT_NUMBER, AT(base_rate), "RATE",
+      "with --tune: highest rate of its convolutions (default: 0.0002)", 0 },
+    { 0, "base-slower", SM_OPT_NUMBER, AT(base_slower), "0..1",
+      "with --tune: each layer below learns by this factor slower (default: 1)", 0 },
+    { 0, "freeze", SM_OPT_INT, AT(base_frozen), "0..14",
+      "with --tune: its lowest layers, that stay as they are (default: 0)", 0 },
     { 0, "dataset", SM_OPT_PATH, AT(dataset), "FILE", "a dataset, when no other data is named (default: the own one)",
       0 },
-    { 'e', "epochs", SM_OPT_INT, AT(epochs), "1..100000", "times through all sounds (default: 40)", 0 },
+    { 'e', "epochs", SM_OPT_INT, AT(epochs), "1..100000", "times through all sounds (default: 40; with --tune 16)", 0 },
     { 'b', "batch", SM_OPT_INT, AT(batch), "1..4096", "sounds a step, in shards of 32 (default: 64)", 0 },
-    { 0, "lr", SM_OPT_NUMBER, AT(rate), "RATE", "highest learning rate (default: 0.002)", 0 },
+    { 0, "lr", SM_OPT_NUMBER, AT(rate), "RATE", "highest learning rate (default: 0.002; with --tune 0.001)", 0 },
     { 0, "warmup", SM_OPT_NUMBER, AT(warmup), "0..1", "share of all steps in which it rises (default: 0.05)", 0 },
     { 0, "weight-decay", SM_OPT_NUMBER, AT(decay), "DECAY", "of kernels and matrices (default: 0.05)", 0 },
     { 0, "smoothing", SM_OPT_NUMBER, AT(smoothing), "0..0.9", "of labels (default: 0.05)", 0 },
@@ -223,15 +232,19 @@ static int report(sm_cli *cli, const train_args *a, sm_sounds *s, const sm_train
 
 static void take_options(const sm_cli *cli, const train_args *a, sm_train_options *o)
 {
-    o->arch = a->arch;
+    o->arch = a->tune && !strcmp(a->arch, "res-freq") ? "yamnet-tuned" : a->arch;
+    o->base = a->tune ? a->on : NULL;
+    o->base_rate = a->base_rate;
+    o->base_slower = a->base_slower;
+    o->base_frozen = (int)a->base_frozen;
     o->front_end = a->front_end;
     o->out = cli->common.out ? cli->common.out : "classifier.safetensors";
     o->teacher = a->teacher;
     o->note = a->note;
-    o->epochs = (int)a->epochs;
+    o->epochs = a->epochs > 0 ? (int)a->epochs : a->tune ? 16 : 40;
     o->batch = (int)a->batch;
     o->threads = (int)cli->common.jobs;
-    o->rate = a->rate;
+    o->rate = a->rate > 0 ? a->rate : a->tune ? 1e-3 : 2e-3;
     o->warmup = a->warmup;
     o->decay = a->decay;
     o->smoothing = a->smoothing;
@@ -300,7 +313,9 @@ static int train_run(sm_cli *cli, const void *args, char *const *operands, size_
     int err = 0;
     if (a->list)
         return list(cli);
-    if (a->on) {
+    if (a->tune && !a->on)
+        return sm_cli_usage(cli, "--tune needs --on: whose convolutions learn on");
+    if (a->on && !a->tune) {
         sm_cancel_install();
         return train_on(cli, a, n > 0 ? operands[0] : a->dataset);
     }
@@ -310,9 +325,9 @@ static int train_run(sm_cli *cli, const void *args, char *const *operands, size_
         err = sm_augment_parse(&o.augment, a->augment);
     o.progress = on_progress;
     o.user = &s;
-    const sm_classifier_arch *arch = sm_classifier_arch_find(a->arch);
+    const sm_classifier_arch *arch = sm_classifier_arch_find(o.arch);
     if (err == 0 && !arch)
-        err = sm_cli_usage(cli, "there is no architecture \"%s\"; --list shows all", a->arch);
+        err = sm_cli_usage(cli, "there is no architecture \"%s\"; --list shows all", o.arch);
     const char *front_end = a->front_end || !arch ? a->front_end : sm_model_find(arch->model)->needs.front_end;
     const dsp_mel_spec *spec = front_end ? dsp_mel_find(front_end) : NULL;
     if (err == 0 && !spec)
@@ -347,13 +362,15 @@ const sm_command sm_cmd_train = {
             { "samplemind train labels.csv --arch cnn --epochs 20", "the simplest network, from a table" },
             { "samplemind train my-sounds --on yamnet -o mine.safetensors",
               "from few sounds: on what YAMNet has learned" },
+            { "samplemind train my-sounds --on yamnet --tune -o mine.safetensors",
+              "from some hundred sounds on: what YAMNet has learned learns on" },
             { "samplemind train --from-corrections --resume", "from what was confirmed in dataset verify" },
             { 0 } },
     .args_size = sizeof(train_args),
     .defaults = &(const train_args){ .arch = "res-freq",
-                                     .epochs = 40,
                                      .batch = 64,
-                                     .rate = 2e-3,
+                                     .base_rate = 2e-4,
+                                     .base_slower = 1,
                                      .warmup = 0.05,
                                      .decay = 0.05,
                                      .smoothing = 0.05,

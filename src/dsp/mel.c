@@ -26,6 +26,12 @@ static const dsp_mel_spec specs[] = {
       .mel_scale = DSP_MEL_SLANEY, .filter_shape = DSP_FILTER_LINEAR_IN_HZ, .filter_norm = DSP_FILTER_AREA_1,
       .spectrum = DSP_SPECTRUM_MAGNITUDE, .log_kind = DSP_LOG_NONE,
       .window = DSP_WINDOW_HANN_SYMMETRIC, .framing = DSP_FRAMING_CENTRED },
+    /* YAMNet's filters for a classifier of ours that stands on its convolutions: ln(1 + 1000 M), so that silence is 0 and the level can
+     * still be undone (sm_tuned_prepare); with the constant ln 0.001 it is YAMNet's own */
+    { .name = "samplemind-16k", .rate_hz = 16000, .frame = 400, .hop = 160, .fft = 512, .bands = 64, .f_min = 125, .f_max = 7500,
+      .mel_scale = DSP_MEL_HTK, .filter_shape = DSP_FILTER_LINEAR_IN_MEL, .filter_norm = DSP_FILTER_PEAK_1,
+      .spectrum = DSP_SPECTRUM_MAGNITUDE, .log_kind = DSP_LOG_E, .log_scale = 1000, .log_offset = 1,
+      .window = DSP_WINDOW_HANN_PERIODIC, .framing = DSP_FRAMING_PATCHES, .patch_samples = 15600, .patch_hop = 7680 },
     /* our classifiers: 128 frames are 1.54 s. log10(1 + 1e10 mean power of the band; its filter's area is 1 Hz, a bin 15.625 Hz): 0 in
      * silence, so that zeros after a short sound are silence. The DFT is twice the frame so that each of the low filters has a bin */
     { .name = "samplemind", .rate_hz = 32000, .frame = 1024, .hop = 384, .fft = 2048, .bands = 128, .f_min = 30, .f_max = 16000,

@@ -1,8 +1,8 @@
 /* Which answers speak of the instrument, the genre and the mood, and how they are read (docs/fields.md says it for users).
  *
- *   instrument  our classifier; where it is not sure, together with our layer on YAMNet's embedding (samplemind-yamnet), or, where
- *               that did not run, with YAMNet's scores through yamnet_to_instrument (max over a class's rows of score * weight);
- *               without our classifier each of these alone
+ *   instrument  our two classifiers, samplemind and samplemind-tuned; where they are not sure, together with our layer on YAMNet's
+ *               embedding (samplemind-yamnet), or, where that did not run, with YAMNet's scores through yamnet_to_instrument (max
+ *               over a class's rows of score * weight); without ours each of these alone
  *   genre       the 400 styles of Discogs (a head, or the backbone's own output), else MusiCNN's tags that are genres
  *   mood        heads and whole networks called mood_*: the probability of the positive class */
 #include <math.h>
@@ -54,14 +54,17 @@ void sm_verdict_free(sm_verdict *v)
 
 /* ---- instrument ---- */
 
-/* At this probability (calibrated) our classifier's word is the last. */
+/* At this probability (calibrated) what our classifiers say together is the last word. */
 static const double sure = 0.7;
-/* Else its probabilities p and YAMNet's evidence e are combined as p (e + floor)^weight, summing to 1: YAMNet can lift or sink a class
- * by no more than ((1 + floor) / floor)^weight, since it is silent about many one-shots. Chosen on training families
- * (docs/training.md). */
+/* The two that ship err on different sounds: their probabilities are combined as a product of powers, summing to 1 (product of
+ * experts, Hinton 2002). The exponents, which also undo the doubt that two opinions of one sound have too much of, are the likeliest on
+ * held-out training families (docs/training.md). Where one of them has not heard, the other's probabilities stay as they are. */
+static const double floor_of_product = 1e-4, own_power = 0.6, tuned_power = 0.6;
+/* Below `sure` the layer's probabilities come in as well: p^(1 - weight) q^weight; */
+static const double layer_weight = 0.3;
+/* or, where it did not run, YAMNet's evidence e: p (e + floor)^weight. YAMNet can lift or sink a class by no more than
+ * ((1 + floor) / floor)^weight, since it is silent about many one-shots. */
 static const double evidence_floor = 0.05, evidence_weight = 0.25;
-/* The layer's probabilities q know our classes: p^(1 - weight) q^weight, the geometric mean of two experts (Hinton 2002). */
-static const double layer_floor = 1e-4, layer_weight = 0.3;
 
 static const sm_model_answer *answer_of(const sm_model_answer *answers, size_t n, const char *name)
 {
@@ -69,6 +72,13 @@ static const sm_model_answer *answer_of(const sm_model_answer *answers, size_t n
         if (!strcmp(answers[i].model->name, name) && answers[i].result->mean)
             return &answers[i];
     return NULL;
+}
+
+/* Likewise, and it has classes. */
+static const sm_model_answer *heard(const sm_model_answer *answers, size_t n, const char *name)
+{
+    const sm_model_answer *a = answer_of(answers, n, name);
+    return a && a->classes && a->classes->n > 0 ? a : NULL;
 }
 
 static int find_class(const char *name)
@@ -95,27 +105,41 @@ static void vote_of_evidence(sm_verdict *v, const float *evidence)
         vote(v, "yamnet", sm_instruments[best], evidence[best]);
 }
 
-/* What is known besides: the layer, or the evidence of the table; NULL: not there. */
+/* What is known besides our own classifiers: the layer, or the evidence of the table; NULL: not there. */
 typedef struct {
     const sm_model_answer *layer;
     const float *evidence; /* [SM_INSTRUMENTS] */
 } second;
 
-/* -1 where the layer has no such class. */
-static double layer_score(const sm_model_answer *layer, const char *name)
+static size_t classes_of(const sm_model_answer *a)
 {
-    for (size_t c = 0; c < layer->classes->n && c < layer->result->n_classes; c++)
-        if (!strcmp(layer->classes->names[c], name))
-            return (double)layer->result->mean[c];
+    return SM_MIN(a->result->n_classes, a->classes->n);
+}
+
+/* -1 where it has no such class. */
+static double score_of(const sm_model_answer *a, const char *name)
+{
+    for (size_t c = 0; c < classes_of(a); c++)
+        if (!strcmp(a->classes->names[c], name))
+            return (double)a->result->mean[c];
     return -1;
+}
+
+/* Whoever trains a classifier for classes of their own is not answered with ours. */
+static bool same_classes(const sm_model_answer *a, const sm_model_answer *b)
+{
+    bool same = classes_of(a) == classes_of(b);
+    for (size_t c = 0; c < classes_of(a) && same; c++)
+        same = score_of(b, a->classes->names[c]) >= 0;
+    return same;
 }
 
 /* Our probability p of a class after the second opinion, not yet summing to 1. A user's own classes have none. */
 static double combined(double p, const char *name, const second *s)
 {
     if (s->layer) {
-        const double q = layer_score(s->layer, name);
-        return q < 0 ? p : pow(p + layer_floor, 1 - layer_weight) * pow(q + layer_floor, layer_weight);
+        const double q = score_of(s->layer, name);
+        return q < 0 ? p : pow(p + floor_of_product, 1 - layer_weight) * pow(q + floor_of_product, layer_weight);
     }
     const int known = find_class(name);
     return p * pow((known >= 0 ? (double)s->evidence[known] : 0) + evidence_floor, evidence_weight);
@@ -123,33 +147,51 @@ static double combined(double p, const char *name, const second *s)
 
 static void vote_of_answer(sm_verdict *v, const sm_model_answer *a)
 {
-    const size_t n = SM_MIN(a->result->n_classes, a->classes->n);
     size_t best = 0;
-    for (size_t c = 1; c < n; c++)
+    for (size_t c = 1; c < classes_of(a); c++)
         best = a->result->mean[c] > a->result->mean[best] ? c : best;
     vote(v, a->model->name, a->classes->names[best], a->result->mean[best]);
 }
 
-static int own_scores(const sm_model_answer *own, const second *s, sm_verdict *out)
+static void make_sum_one(sm_verdict *v)
 {
-    const size_t n = SM_MIN(own->result->n_classes, own->classes->n);
-    size_t capacity = 0;
     double sum = 0;
-    if (n == 0)
+    for (size_t c = 0; c < v->n; c++)
+        sum += v->scores[c].score;
+    for (size_t c = 0; c < v->n && sum > 0; c++)
+        v->scores[c].score /= sum;
+}
+
+/* own: never NULL; tuned: NULL when it has not heard, or speaks of other classes. */
+static int own_scores(const sm_model_answer *own, const sm_model_answer *tuned, const second *s, sm_verdict *out)
+{
+    size_t capacity = 0;
+    double most = 0;
+    if (classes_of(own) == 0)
         return 0;
     vote_of_answer(out, own);
-    const bool alone = (!s->evidence && !s->layer) || out->votes[0].confidence >= sure;
-    for (size_t c = 0; c < n; c++) {
-        const double p = own->result->mean[c], q = alone ? p : combined(p, own->classes->names[c], s);
-        if (add(out, &capacity, own->classes->names[c], q) < 0)
+    if (tuned)
+        vote_of_answer(out, tuned);
+    for (size_t c = 0; c < classes_of(own); c++) {
+        const char *name = own->classes->names[c];
+        double p = own->result->mean[c];
+        if (tuned)
+            p = pow(p + floor_of_product, own_power) * pow(score_of(tuned, name) + floor_of_product, tuned_power);
+        if (add(out, &capacity, name, p) < 0)
             return SM_ENOMEM;
-        sum += q;
     }
-    for (size_t c = 0; c < n && sum > 0; c++)
-        out->scores[c].score /= sum;
-    if (!alone && s->layer)
+    if (tuned)
+        make_sum_one(out);
+    for (size_t c = 0; c < out->n; c++)
+        most = SM_MAX(most, out->scores[c].score);
+    if ((!s->evidence && !s->layer) || most >= sure)
+        return 0;
+    for (size_t c = 0; c < out->n; c++)
+        out->scores[c].score = combined(out->scores[c].score, out->scores[c].name, s);
+    make_sum_one(out);
+    if (s->layer)
         vote_of_answer(out, s->layer);
-    else if (!alone)
+    else
         vote_of_evidence(out, s->evidence);
     return 0;
 }
@@ -166,21 +208,26 @@ static int evidence_scores(const float *evidence, sm_verdict *out)
 
 int sm_meaning_instrument(const sm_model_answer *answers, size_t n, sm_verdict *out)
 {
-    const sm_model_answer *own = answer_of(answers, n, "samplemind"), *yamnet = answer_of(answers, n, "yamnet");
-    const sm_model_answer *layer = answer_of(answers, n, "samplemind-yamnet");
+    const sm_model_answer *own = heard(answers, n, "samplemind"), *yamnet = answer_of(answers, n, "yamnet");
+    const sm_model_answer *layer = heard(answers, n, "samplemind-yamnet"),
+                          *tuned = heard(answers, n, "samplemind-tuned");
     float evidence[SM_INSTRUMENTS];
     int err = 0;
     *out = (sm_verdict){ 0 };
     if (!own)
-        own = answer_of(answers, n, "samplemind-cnn");
+        own = heard(answers, n, "samplemind-cnn");
     if (yamnet)
         sm_yamnet_instruments(yamnet->result->mean, evidence);
-    if (layer && (!layer->classes || layer->classes->n == 0))
-        layer = NULL;
-    if (own && own->classes)
-        err = own_scores(own, &(second){ layer, yamnet ? evidence : NULL }, out);
+    if (own && tuned && !same_classes(own, tuned))
+        tuned = NULL;
+    if (!own) {
+        own = tuned;
+        tuned = NULL;
+    }
+    if (own)
+        err = own_scores(own, tuned, &(second){ layer, yamnet ? evidence : NULL }, out);
     else if (layer)
-        err = own_scores(layer, &(second){ 0 }, out);
+        err = own_scores(layer, NULL, &(second){ 0 }, out);
     else if (yamnet)
         err = evidence_scores(evidence, out);
     if (err < 0)

@@ -191,7 +191,7 @@ static void write_top(sm_json *j, const char *name, const sm_verdict *v)
     sm_json_end_array(j);
 }
 
-/* Who said what: one model when it was sure, two when a second opinion was asked for. */
+/* Who said what: our classifiers, and another when they were not sure and it was there. */
 static void write_votes(sm_json *j, const char *name, const sm_verdict *v)
 {
     sm_json_key(j, name);

@@ -52,6 +52,13 @@ static const sm_classifier_arch archs[] = {
                  { .channels = 96, .times = 2, .pool = { 2, 2 } }, { .channels = 128, .times = 2, .pool = { 2, 2 } },
                  { .channels = 64, .times = 1, .kernel = 1 } }, .stages = 5,
       .norm = true, .pool = SM_POOL_TIME, .dense = 256, .dropout = 0.3f },
+    /* YAMNet's convolutions, learned from two million videos, learn on: `samplemind train --on yamnet --tune` */
+    { .name = "yamnet-tuned", .model = "samplemind-tuned", .summary = "YAMNet's convolutions, and one layer: for --on yamnet --tune",
+      .base = "yamnet", .frames = 96, .bands = 64, .pool = SM_POOL_ALL, .dropout = 0.3f },
+    { .name = "yamnet-long", .model = "samplemind-tuned", .summary = "the same on half as much again: the first 1.5 s",
+      .base = "yamnet", .frames = 144, .bands = 64, .pool = SM_POOL_ALL, .dropout = 0.3f },
+    { .name = "yamnet-tiny", .model = "samplemind-tuned", .summary = "an eighth of its channels: for trials",
+      .base = "yamnet", .width = 8, .frames = 96, .bands = 64, .pool = SM_POOL_ALL, .dropout = 0.1f },
     { .name = "tiny", .model = "samplemind", .summary = "for trials: an eighth of everything",
       .stage = { { .channels = 8, .times = 1, .kernel = 5, .stride = 4 }, { SM_STAGE_RESIDUAL, .channels = 16, .times = 1, .stride = 2 },
                  { .channels = 32, .times = 1, .pool = { 2, 2 } } }, .stages = 3,
@@ -73,6 +80,21 @@ const sm_classifier_arch *sm_classifier_arch_find(const char *name)
     return NULL;
 }
 
+int sm_classifier_frames(const sm_classifier_arch *a)
+{
+    return a->frames ? a->frames : SM_CLASSIFIER_PATCH;
+}
+
+int sm_classifier_bands(const sm_classifier_arch *a)
+{
+    return a->bands ? a->bands : SM_CLASSIFIER_BANDS;
+}
+
+bool sm_classifier_is_base(const sm_classifier_arch *a, const char *tensor)
+{
+    return a->base && !strncmp(tensor, "layer", 5);
+}
+
 /* ---- the picture ---- */
 void sm_classifier_prepare(float *patch, size_t n)
 {
@@ -84,6 +106,33 @@ void sm_classifier_prepare(float *patch, size_t n)
         const float db = top > 0 ? 10 * (patch[i] - top) : -SM_CLASSIFIER_RANGE_DB;
         patch[i] = (SM_MAX(db, -SM_CLASSIFIER_RANGE_DB) + SM_CLASSIFIER_RANGE_DB / 2) / (SM_CLASSIFIER_RANGE_DB / 4);
     }
+}
+
+void sm_tuned_prepare(float *patch, size_t n)
+{
+    const float full = 40, floor = 0.001f;
+    float top = 0;
+    for (size_t i = 0; i < n; i++)
+        top = patch[i] > top ? patch[i] : top;
+    const float scale = top > 0 ? full / expm1f(top) : 0;
+    for (size_t i = 0; i < n; i++)
+        patch[i] = patch[i] > 0 ? logf(scale * expm1f(patch[i]) + floor) : SM_TUNED_SILENCE;
+}
+
+void sm_classifier_draw(const sm_classifier_arch *a, float *patch, size_t n)
+{
+    (a->base ? sm_tuned_prepare : sm_classifier_prepare)(patch, n);
+}
+
+float sm_classifier_silence(const sm_classifier_arch *a)
+{
+    return a->base ? SM_TUNED_SILENCE : SM_CLASSIFIER_SILENCE;
+}
+
+static void prepare_tuned(const sm_model *m, float *patch, size_t rows, size_t bands, bool torch)
+{
+    (void)m, (void)torch;
+    sm_tuned_prepare(patch, rows * bands);
 }
 
 static void prepare(const sm_model *m, float *patch, size_t rows, size_t bands, bool torch)
@@ -156,6 +205,12 @@ static nn_id pooled(nn_graph *g, const sm_classifier_arch *a, nn_id x)
     if (a->pool == SM_POOL_FLATTEN)
         return nn_reshape(g, x, NN_SHAPE(n, -1));
     /* pools, not reductions: these have fast kernels both ways */
+    if (a->pool == SM_POOL_ALL) {
+        const nn_pool_attrs all = { .kernel = { (int)s.dim[2], (int)s.dim[3] } };
+        const nn_id both[2] = { nn_reshape(g, nn_avg_pool(g, x, &all), NN_SHAPE(n, -1)),
+                                nn_reshape(g, nn_max_pool(g, x, &all), NN_SHAPE(n, -1)) };
+        return nn_concat(g, both, 2, 1);
+    }
     if (a->pool == SM_POOL_MEAN_MAX)
         x = nn_avg_pool(g, x, &(nn_pool_attrs){ .kernel = { 1, (int)s.dim[3] } });
     const nn_pool_attrs window = { .kernel = { (int)s.dim[2], 1 } };
@@ -188,10 +243,14 @@ nn_id sm_classifier_embedding(nn_graph *g, const nn_source *w, const sm_classifi
         x = nn_avg_pool(g, x, &(nn_pool_attrs){ .kernel = { a->average, 1 } });
     if (a->coordinate)
         x = with_coordinate(g, x);
+    if (a->base)
+        x = sm_yamnet_picture(g, w, x, SM_MAX(a->width, 1));
     for (int i = 0; i < a->stages; i++)
         x = stage(g, w, a, i, x, &number);
     nn_scope(g, "dense");
     x = pooled(g, a, x);
+    if (!a->dense)
+        return nn_tap(g, "dense", x);
     if (a->norm)
         x = nn_dropout(g, x, a->dropout); /* only in graphs that train */
     const int64_t in = nn_shape_of(g, x).dim[1];
@@ -282,7 +341,7 @@ static int build(nn_graph *g, const sm_model *m, sm_view *v, const sm_model_conf
         sm_arena_free(arena);
         return nn_graph_fail(g, err, "%s", sm_last_error());
     }
-    const nn_id x = nn_input(g, "patches", NN_SHAPE(c->batch, SM_CLASSIFIER_PATCH, SM_CLASSIFIER_BANDS));
+    const nn_id x = nn_input(g, "patches", NN_SHAPE(c->batch, sm_classifier_frames(a), sm_classifier_bands(a)));
     const nn_id embedding = sm_classifier_embedding(g, &w, a, x);
     for (size_t i = 0; i < n; i++) {
         nn_id y = sm_classifier_logits(g, &w, heads[i].name, (int64_t)heads[i].n_classes, embedding);
@@ -290,7 +349,8 @@ static int build(nn_graph *g, const sm_model *m, sm_view *v, const sm_model_conf
             y = nn_binary(g, NN_MUL, y, nn_const_scalar(g, (float)(1 / heads[i].temperature)));
         nn_output(g, i == 0 ? "scores" : nn_name(g, "%s", heads[i].name), nn_softmax(g, y, 1));
     }
-    nn_output(g, "embedding", embedding);
+    if (m->embedding)
+        nn_output(g, "embedding", embedding);
     sm_arena_free(arena);
     return nn_graph_error(g);
 }
@@ -302,11 +362,13 @@ static bool recognise(const sm_model *m, sm_weights *w, const sm_card *card, con
     return false;
 }
 
-static void hear(const sm_model *m, const sm_weights *w, sm_needs *needs)
+static void hear(const sm_model *m, const sm_weights *w, const char *variant, sm_needs *needs)
 {
     const char *name = sm_weights_meta(w, "front_end");
     const dsp_mel_spec *s = name ? dsp_mel_find(name) : NULL;
-    (void)m;
+    const sm_classifier_arch *a = arch_of(m, variant);
+    if (a && sm_classifier_bands(a) == needs->bands)
+        needs->patch = sm_classifier_frames(a);
     if (s && s->bands == needs->bands) {
         needs->front_end = s->name;
         needs->rate_hz = s->rate_hz;
@@ -334,3 +396,29 @@ const sm_model sm_model_samplemind = { CLASSIFIER("samplemind", "samplemind",
                                                   "instrument of a one-shot: 25 classes, and an embedding") };
 const sm_model sm_model_samplemind_cnn = { CLASSIFIER("samplemind-cnn", "samplemind_cnn",
                                                       "instrument of a one-shot, by the simplest network") };
+
+/* A copy of YAMNet's ears that has listened to one-shots. Its patch is YAMNet's; the rest of a longer sound is heard now and then. */
+const sm_model sm_model_samplemind_tuned = {
+    .name = "samplemind-tuned",
+    .task = SM_TASK_TAGS,
+    .field = "samplemind-tuned",
+    .summary = "instrument of a one-shot, by YAMNet's convolutions after they have learned on",
+    .licence = "Apache-2.0",
+    .page = "docs/training.md",
+    .classes = &instruments,
+    .needs = { .rate_hz = 16000,
+               .resample = SM_RESAMPLE_SOXR,
+               .front_end = "samplemind-16k",
+               .bands = 64,
+               .patch = 96,
+               .hop = 4 * 154, /* as often as the other one hears a patch: every 6.1 s */
+               .when_short = SM_SHORT_ZERO,
+               .skip_below = 4.25f, /* some 63 dB below full scale */
+               .batch = 32 },
+    .bench = { 10, 10, NULL },
+    .activation = "softmax",
+    .recognise = recognise,
+    .build = build,
+    .prepare = prepare_tuned,
+    .hear = hear,
+};

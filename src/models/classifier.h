@@ -15,6 +15,7 @@ enum { SM_CLASSIFIER_PATCH = 128, SM_CLASSIFIER_BANDS = 128, SM_CLASSIFIER_STAGE
 
 typedef enum {
     SM_POOL_FLATTEN,  /* every place of the last picture is an input of the dense layer */
+    SM_POOL_ALL,      /* mean and maximum over time and frequency of each channel */
     SM_POOL_MEAN_MAX, /* mean over frequency; then mean and maximum over time of each channel */
     SM_POOL_TIME      /* mean and maximum over time of each channel and frequency */
 } sm_classifier_pool;
@@ -34,24 +35,42 @@ typedef struct {
     int stages;
     bool
         norm; /* batch norm after each convolution and the dense layer; these then have no bias. Residual stages have it always */
-    int average;     /* so many frames become one at the very beginning; 0: none do */
-    bool coordinate; /* a second input channel: -1 at the lowest mel band .. 1 at the highest */
+    const char
+        *base; /* instead of stages: the convolutions of this model, whose weights tuning begins with; NULL: none */
+    int width; /* its channels are divided by this; 0: 1 */
+    int frames, bands; /* of the picture; 0: 128 */
+    int average;       /* so many frames become one at the very beginning; 0: none do */
+    bool coordinate;   /* a second input channel: -1 at the lowest mel band .. 1 at the highest */
     sm_classifier_pool pool;
-    int dense;     /* width of the embedding */
+    int dense;     /* width of the embedding; 0: what the pool gives is the embedding */
     float dropout; /* while training: before the heads, and before the dense layer of networks with norms */
 } sm_classifier_arch;
 
 const sm_classifier_arch *sm_classifier_archs(size_t *n);
 const sm_classifier_arch *sm_classifier_arch_find(const char *name); /* NULL: unknown */
 
+int sm_classifier_frames(const sm_classifier_arch *a);
+int sm_classifier_bands(const sm_classifier_arch *a);
+/* Tensors of the base are called as in the base's own file. */
+bool sm_classifier_is_base(const sm_classifier_arch *a, const char *tensor);
+
 /* The picture that a patch becomes, in place: dB below the loudest place of the patch, cut at -80, as (dB + 40) / 20: 2 .. -2; silence
  * is -2. How loud a sound was recorded thus says nothing. */
 #define SM_CLASSIFIER_RANGE_DB 80.0f
 #define SM_CLASSIFIER_SILENCE  (-2.0f)
 void sm_classifier_prepare(float *patch, size_t n);
+/* The picture of networks on YAMNet's convolutions: from rows of ln(1 + 1000 M) (front end "samplemind-16k") to its own
+ * ln(M + 0.001), after M has been scaled so that its largest value in the patch is 40, about what a sound at full scale has. */
+#define SM_TUNED_SILENCE (-6.9077554f)
+void sm_tuned_prepare(float *patch, size_t n);
+/* The one of the two that the architecture sees, and its value of silence. */
+void sm_classifier_draw(const sm_classifier_arch *a, float *patch, size_t n);
+float sm_classifier_silence(const sm_classifier_arch *a);
 
-/* patches [N, 128 (time), 128 (mel)] -> embedding [N, dense]. */
+/* patches [N, frames, bands] -> embedding [N, dense]. */
 nn_id sm_classifier_embedding(nn_graph *g, const nn_source *w, const sm_classifier_arch *a, nn_id patches);
+/* YAMNet's convolutions (yamnet.c): x [N, 1, time, mel] -> [N, 1024 / width, time / 32, mel / 32]. */
+nn_id sm_yamnet_picture(nn_graph *g, const nn_source *w, nn_id x, int64_t width);
 /* embedding -> logits [N, classes] of a head; tensors "head.NAME.{weight,bias}". */
 nn_id sm_classifier_logits(nn_graph *g, const nn_source *w, const char *head, int64_t classes, nn_id embedding);
 

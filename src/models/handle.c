@@ -218,14 +218,14 @@ int sm_model_open(const sm_model *m, sm_weights *w, const sm_model_options *opti
     h->model = m;
     h->weights = w;
     h->needs = m->needs;
-    if (m->hear)
-        m->hear(m, w, &h->needs);
     if (options)
         h->options = *options;
     if (h->options.precision == NN_PRECISION_AUTO)
         h->options.precision = NN_PRECISION_F32;
     variant = h->options.variant && *h->options.variant ? h->options.variant : kept ? kept : "";
     snprintf(h->variant, sizeof h->variant, "%s", variant);
+    if (m->hear)
+        m->hear(m, w, h->variant, &h->needs);
     if (!h->options.card && sm_weights_meta(w, "card")) {
         const char *json = sm_weights_meta(w, "card");
         err = sm_card_parse(json, strlen(json), sm_weights_label(w), &card);

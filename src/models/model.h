@@ -166,7 +166,7 @@ struct sm_model {
     /* In place, before the network; torch: torchcrepe's way. NULL: none */
     void (*prepare)(const sm_model *m, float *patch, size_t rows, size_t bands, bool torch);
     /* What this file wants to hear where it differs from `needs` (its front end); NULL: never. */
-    void (*hear)(const sm_model *m, const sm_weights *w, sm_needs *needs);
+    void (*hear)(const sm_model *m, const sm_weights *w, const char *variant, sm_needs *needs);
     const sm_patch_front *patch_front; /* NULL: rows are what the network takes */
     /* What becomes of each patch's answer; NULL: scores are pooled (mean and maximum). */
     const struct sm_pooling *pooling;

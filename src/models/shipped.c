@@ -22,6 +22,9 @@ SHIP(own, "models/samplemind.safetensors")
 #ifdef SM_SHIPPED_samplemind_yamnet
 SHIP(yamnet, "models/samplemind-yamnet.safetensors")
 #endif
+#ifdef SM_SHIPPED_samplemind_tuned
+SHIP(tuned, "models/samplemind-tuned.safetensors")
+#endif
 
 const void *sm_model_shipped(const char *name, size_t *size)
 {
@@ -33,6 +36,9 @@ const void *sm_model_shipped(const char *name, size_t *size)
 #endif
 #ifdef SM_SHIPPED_samplemind_yamnet
         { "samplemind-yamnet", sm_shipped_yamnet_begin, sm_shipped_yamnet_end },
+#endif
+#ifdef SM_SHIPPED_samplemind_tuned
+        { "samplemind-tuned", sm_shipped_tuned_begin, sm_shipped_tuned_end },
 #endif
         { "", NULL, NULL }
     };

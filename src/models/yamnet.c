@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "models/classifier.h"
 #include "models/tables.h"
 #include "models/view.h"
 
@@ -47,6 +48,22 @@ static nn_id conv_relu(nn_graph *g, const nn_source *w, nn_id x, const char *nam
     return x;
 }
 
+nn_id sm_yamnet_picture(nn_graph *g, const nn_source *w, nn_id x, int64_t width)
+{
+    int64_t in = 1, out;
+    for (int i = 1; i <= LAYERS; i++, in = out) {
+        out = layer[i].channels / width;
+        nn_scope(g, "layer%d", i);
+        if (i == 1) {
+            x = conv_relu(g, w, x, "layer1.conv", NN_SHAPE(out, 1, 3, 3), layer[i].stride, 1);
+            continue;
+        }
+        x = conv_relu(g, w, x, nn_name(g, "layer%d.depthwise", i), NN_SHAPE(in, 1, 3, 3), layer[i].stride, (int)in);
+        x = conv_relu(g, w, x, nn_name(g, "layer%d.pointwise", i), NN_SHAPE(out, in, 1, 1), 1, 1);
+    }
+    return x;
+}
+
 static int build(nn_graph *g, const sm_model *m, sm_view *v, const sm_model_config *c)
 {
     const nn_source w = sm_view_source(v);
@@ -55,7 +72,7 @@ static int build(nn_graph *g, const sm_model *m, sm_view *v, const sm_model_conf
                   classes = sm_config_int(c, "classes", CLASSES, 1, 65536, &err);
     const int64_t frames = sm_config_int(c, "frames", FRAMES, 1, 4096, &err),
                   bands = sm_config_int(c, "bands", BANDS, 1, 4096, &err);
-    int64_t in = 1, out;
+    const int64_t in = layer[LAYERS].channels / width;
     nn_id x;
 
     (void)m;
@@ -63,16 +80,7 @@ static int build(nn_graph *g, const sm_model *m, sm_view *v, const sm_model_conf
         return nn_graph_fail(g, err, "%s", sm_last_error());
     x = nn_input(g, "patches", NN_SHAPE(c->batch, frames, bands));
     x = nn_reshape(g, x, NN_SHAPE(c->batch, 1, frames, bands));
-    for (int i = 1; i <= LAYERS; i++, in = out) {
-        out = layer[i].channels / width;
-        nn_scope(g, "layer%d", i);
-        if (i == 1) {
-            x = conv_relu(g, &w, x, "layer1.conv", NN_SHAPE(out, 1, 3, 3), layer[i].stride, 1);
-            continue;
-        }
-        x = conv_relu(g, &w, x, nn_name(g, "layer%d.depthwise", i), NN_SHAPE(in, 1, 3, 3), layer[i].stride, (int)in);
-        x = conv_relu(g, &w, x, nn_name(g, "layer%d.pointwise", i), NN_SHAPE(out, in, 1, 1), 1, 1);
-    }
+    x = sm_yamnet_picture(g, &w, x, width);
     x = nn_tap(g, "embeddings", nn_reduce(g, NN_REDUCE_MEAN, x, 1 << 2 | 1 << 3, false)); /* [N, 1024] */
     nn_output(g, "embedding", x);
     x = nn_linear(g, x, nn_weight(g, &w, "logits.weight", NN_SHAPE(classes, in)),

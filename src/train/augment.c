@@ -294,7 +294,8 @@ int sm_augment_sound(sm_augmenter *m, uint64_t seed, uint64_t epoch, uint64_t it
 }
 
 /* ---- the picture: SpecAugment (Park et al. 2019) ---- */
-static void mask(float *picture, size_t rows, size_t bands, bool time, const sm_augment_row *row, train_random *r)
+static void mask(float *picture, size_t rows, size_t bands, float silence, bool time, const sm_augment_row *row,
+                 train_random *r)
 {
     const size_t n = time ? rows : bands, times = 1 + train_below(r, 2);
     for (size_t t = 0; t < times; t++) {
@@ -303,18 +304,18 @@ static void mask(float *picture, size_t rows, size_t bands, bool time, const sm_
         for (size_t i = 0; i < rows * bands; i++) {
             const size_t at = time ? i / bands : i % bands;
             if (at >= from && at < from + width)
-                picture[i] = SM_CLASSIFIER_SILENCE;
+                picture[i] = silence;
         }
     }
 }
 
 void sm_augment_picture(const sm_augment *a, uint64_t seed, uint64_t epoch, uint64_t item, float *picture, size_t rows,
-                        size_t bands)
+                        size_t bands, float silence)
 {
     train_random r = train_random_of("mask", seed, epoch, item);
     if (train_chance(&r, a->row[SM_AUGMENT_mask_time].p))
-        mask(picture, rows, bands, true, &a->row[SM_AUGMENT_mask_time], &r);
+        mask(picture, rows, bands, silence, true, &a->row[SM_AUGMENT_mask_time], &r);
     r = train_random_of("mask mel", seed, epoch, item);
     if (train_chance(&r, a->row[SM_AUGMENT_mask_mel].p))
-        mask(picture, rows, bands, false, &a->row[SM_AUGMENT_mask_mel], &r);
+        mask(picture, rows, bands, silence, false, &a->row[SM_AUGMENT_mask_mel], &r);
 }

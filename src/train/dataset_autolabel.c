@@ -5,6 +5,7 @@
 
 #include "engine/engine.h"
 #include "train/dataset_parts.h"
+#include "train/trainer.h"
 
 enum { GROUP = 256 }; /* files to one call of the engine: a stop loses that many at most */
 
@@ -20,18 +21,10 @@ typedef struct {
 /* The installed models among `names` (comma-separated), or among all that name instruments. */
 static int choose_models(const char *names, sm_buffer *out)
 {
-    static const char *const known[] = { "samplemind", "samplemind-cnn", "yamnet" };
-    if (names) {
+    if (names)
         sm_buffer_text(out, names);
-        return out->failed ? SM_ENOMEM : 0;
-    }
-    for (size_t i = 0; i < SM_LENGTH(known); i++) {
-        const sm_model *m = sm_model_find(known[i]);
-        sm_installed found = { 0 };
-        if (m && sm_installed_read(NULL, m, &found) == 0)
-            sm_buffer_printf(out, "%s%s", out->length ? "," : "", known[i]);
-        sm_installed_free(&found);
-    }
+    else if (trainer_instrument_models(out) < 0)
+        return SM_ENOMEM;
     if (out->failed)
         return SM_ENOMEM;
     return out->length ? 0

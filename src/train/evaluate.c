@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "train/sounds.h"
+#include "train/trainer.h"
 
 typedef struct {
     sm_sounds *sounds;
@@ -125,6 +126,9 @@ static int choose(evaluation *e)
         const sm_side side = e->o->random_split ? s->random_side : s->side;
         size_t c = 0;
         if (!s->samples || (e->o->side != SM_SIDE_NONE && side != e->o->side))
+            continue;
+        if (e->o->held_out > 0 &&
+            !trainer_is_held(e->o->random_split ? sm_path_name(s->path) : s->family, e->o->held_out))
             continue;
         while (c < e->n_names && strcmp(e->names[c], s->label[0]) != 0)
             c++;

@@ -1,5 +1,6 @@
 /* The network while it learns: parameters, plan, runs. */
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "train/network.h"
@@ -31,6 +32,23 @@ static void fill(uint64_t seed, const char *name, const nn_shape *shape, float *
         x[i] = (float)(scale * train_normal(&r));
 }
 
+/* The base's own numbers where it has some. */
+static int first_values(train_network *net, const train_tensor *t, float *x)
+{
+    nn_tensor from;
+    if (!net->base.weights.get || !sm_classifier_is_base(net->arch, t->name)) {
+        fill(net->seed, t->name, &t->shape, x, t->n);
+        return 0;
+    }
+    const int err = net->base.weights.get(net->base.weights.user, t->name, &t->shape, &from);
+    if (err < 0)
+        return err;
+    if (from.type != NN_F32)
+        return sm_fail(SM_EINTERNAL, "%s: %s is not f32", net->base.weights.label, t->name);
+    memcpy(x, from.data, t->n * sizeof *x);
+    return 0;
+}
+
 static int initial_get(void *user, const char *name, const nn_shape *expected, nn_tensor *out)
 {
     train_network *net = user;
@@ -48,7 +66,7 @@ static int build(train_network *net, nn_graph *g)
 {
     const sm_classifier_arch *a = net->arch;
     nn_graph_train(g);
-    const nn_id x = nn_input(g, "patches", NN_SHAPE(TRAIN_SHARD, SM_CLASSIFIER_PATCH, SM_CLASSIFIER_BANDS));
+    const nn_id x = nn_input(g, "patches", NN_SHAPE(TRAIN_SHARD, sm_classifier_frames(a), sm_classifier_bands(a)));
     nn_id embedding = sm_classifier_embedding(g, &net->initial, a, x), loss = NN_NONE;
     if (a->dropout > 0)
         embedding = nn_dropout(g, embedding, a->dropout);
@@ -66,6 +84,16 @@ static int build(train_network *net, nn_graph *g)
 }
 
 /* ---- ports ---- */
+/* "layer12.depthwise.weight": its depth from the top, 14 layers. */
+static float pace_of(const train_network *net, const char *name)
+{
+    enum { LAYERS = 14 };
+    if (!sm_classifier_is_base(net->arch, name) || !net->base.weights.get)
+        return 1;
+    const int layer = (int)strtol(name + strlen("layer"), NULL, 10);
+    return layer <= net->base.frozen ? 0 : (float)(net->base.pace * pow(net->base.slower, LAYERS - layer));
+}
+
 static int new_tensor(train_network *net, const char *name, nn_shape shape, size_t *length, train_tensor *out)
 {
     *out = (train_tensor){ .name = sm_arena_strdup(net->arena, name),
@@ -73,6 +101,7 @@ static int new_tensor(train_network *net, const char *name, nn_shape shape, size
                            .n = (size_t)nn_elements(&shape),
                            .at = *length,
                            .decays = shape.rank >= 2,
+                           .pace = pace_of(net, name),
                            .input = -1,
                            .output = -1 };
     *length += (out->n + 15) / 16 * 16; /* rows of one cache line */
@@ -143,12 +172,15 @@ static int find_ports(train_network *net)
 }
 
 int train_network_open(const sm_classifier_arch *a, const train_head *heads, size_t n_heads, uint64_t seed,
-                       train_network *out)
+                       const train_base *base, train_network *out)
 {
     nn_graph *g = NULL;
     int err = SM_ENOMEM;
     *out = (train_network){ .arch = a, .n_heads = n_heads, .seed = seed, .at_patches = -1, .at_seed = -1 };
     memcpy(out->heads, heads, n_heads * sizeof *heads);
+    out->picture = (size_t)sm_classifier_frames(a) * (size_t)sm_classifier_bands(a);
+    if (base)
+        out->base = *base;
     out->arena = sm_arena_new();
     out->initial = (nn_source){ initial_get, out, "first values" };
     if (out->arena && (g = nn_graph_new()))
@@ -174,19 +206,19 @@ int train_network_initial(train_network *n, float *parameters, float *stats)
 {
     memset(parameters, 0, n->length * sizeof *parameters);
     memset(stats, 0, n->stats_length * sizeof *stats);
-    for (size_t i = 0; i < n->n_parameters; i++)
-        fill(n->seed, n->parameters[i].name, &n->parameters[i].shape, parameters + n->parameters[i].at,
-             n->parameters[i].n);
+    int err = 0;
+    for (size_t i = 0; i < n->n_parameters && err == 0; i++)
+        err = first_values(n, &n->parameters[i], parameters + n->parameters[i].at);
     for (size_t i = 0; i < n->n_stats; i++)
         fill(n->seed, n->stats[i].name, &n->stats[i].shape, stats + n->stats[i].at, n->stats[i].n);
-    return 0;
+    return err;
 }
 
 /* ---- shards ---- */
 int train_shard_new(const train_network *n, train_shard *s)
 {
     *s = (train_shard){ 0 };
-    s->patches = sm_alloc_aligned((size_t)TRAIN_SHARD * TRAIN_PICTURE, sizeof *s->patches);
+    s->patches = sm_alloc_aligned(TRAIN_SHARD * n->picture, sizeof *s->patches);
     s->gradients = sm_alloc_aligned(n->length, sizeof *s->gradients);
     s->stats = sm_alloc_aligned(n->stats_length + 1, sizeof *s->stats);
     bool all = s->patches && s->gradients && s->stats;

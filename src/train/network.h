@@ -8,7 +8,7 @@
 
 #include "train/train.h"
 
-enum { TRAIN_SHARD = 32, TRAIN_PICTURE = SM_CLASSIFIER_PATCH * SM_CLASSIFIER_BANDS, TRAIN_HEADS = SM_SOUND_HEADS + 1 };
+enum { TRAIN_SHARD = 32, TRAIN_HEADS = SM_SOUND_HEADS + 1 };
 
 /* What is learned from one picture. */
 typedef struct {
@@ -24,16 +24,27 @@ typedef struct {
     nn_shape shape;
     size_t n, at;
     bool decays;       /* matrices and kernels do, norms and biases do not */
+    float pace;        /* its learning rate, as a share of the run's; 0: it stays as it is */
     int input, output; /* ports of the training plan; -1: none (running statistics have no input) */
 } train_tensor;
 
+/* Where the first values of an architecture's base come from. */
+typedef struct {
+    nn_source weights; /* get NULL: none, they are random */
+    double pace;       /* of its last layer, as a share of the run's rate */
+    double slower;     /* each layer below learns by this factor slower */
+    int frozen;        /* the lowest so many layers do not learn */
+} train_base;
+
 typedef struct {
     const sm_classifier_arch *arch;
+    size_t picture; /* floats of one */
     train_head heads[TRAIN_HEADS];
     size_t n_heads;
     sm_arena *arena;
     nn_source initial; /* first values, by name and seed */
     uint64_t seed;
+    train_base base;
     nn_plan *plan;
     train_tensor *parameters, *stats;
     size_t n_parameters, n_stats;
@@ -41,16 +52,16 @@ typedef struct {
     int at_patches, at_seed, at_loss, at_targets[TRAIN_HEADS], at_weights[TRAIN_HEADS];
 } train_network;
 
-/* heads are copied. Compiles the training plan. */
+/* heads are copied; base may be NULL, and must outlive the call of train_network_initial. Compiles the training plan. */
 int train_network_open(const sm_classifier_arch *a, const train_head *heads, size_t n_heads, uint64_t seed,
-                       train_network *out);
+                       const train_base *base, train_network *out);
 void train_network_close(train_network *n);
 /* First values into rows of n->length and n->stats_length. */
 int train_network_initial(train_network *n, float *parameters, float *stats);
 
 /* One shard in and out; buffers belong to the shard. */
 typedef struct {
-    float *patches;              /* [TRAIN_SHARD, TRAIN_PICTURE] */
+    float *patches;              /* [TRAIN_SHARD, picture] */
     float *targets[TRAIN_HEADS]; /* [TRAIN_SHARD, n_classes] */
     float *weights[TRAIN_HEADS]; /* [TRAIN_SHARD] */
     int32_t seed;                /* of dropout */

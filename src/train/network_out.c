@@ -37,7 +37,8 @@ int train_network_judge(const train_network *n, const float *parameters, const f
     *out = NULL;
     if (!g)
         return SM_ENOMEM;
-    const nn_id x = nn_input(g, "patches", NN_SHAPE(TRAIN_SHARD, SM_CLASSIFIER_PATCH, SM_CLASSIFIER_BANDS));
+    const nn_id x =
+        nn_input(g, "patches", NN_SHAPE(TRAIN_SHARD, sm_classifier_frames(n->arch), sm_classifier_bands(n->arch)));
     const nn_id embedding = sm_classifier_embedding(g, &w, n->arch, x);
     for (size_t i = 0; i < n->n_heads; i++)
         if (n->heads[i].kept)

@@ -74,10 +74,11 @@ static int sum_chunk(void *user, size_t chunk, int worker)
 }
 
 /* The row's part [from, to) where all have the same decay. */
-static void adam(const stepping *p, size_t from, size_t to, double decay)
+static void adam(const stepping *p, size_t from, size_t to, double decay, double pace)
 {
-    const float b1 = (float)beta1, b2 = (float)beta2, rate = (float)(p->o->rate / p->correct1),
-                root = (float)(1 / sqrt(p->correct2)), shrink = (float)(1 - p->o->rate * decay), eps = (float)epsilon;
+    const float b1 = (float)beta1, b2 = (float)beta2, rate = (float)(pace * p->o->rate / p->correct1),
+                root = (float)(1 / sqrt(p->correct2)), shrink = (float)(1 - pace * p->o->rate * decay),
+                eps = (float)epsilon;
     const float *g = p->shards[0].gradients;
     float *w = p->s->parameters, *m = p->s->m, *v = p->s->v, *average = p->s->average;
     for (size_t i = from; i < to; i++) {
@@ -97,8 +98,8 @@ static int step_chunk(void *user, size_t chunk, int worker)
     for (size_t i = 0; i < p->n->n_parameters; i++) {
         const train_tensor *t = &p->n->parameters[i];
         const size_t a = SM_MAX(from, t->at), b = SM_MIN(to, t->at + t->n);
-        if (a < b)
-            adam(p, a, b, t->decays ? p->o->decay : 0);
+        if (a < b && t->pace > 0)
+            adam(p, a, b, t->decays ? p->o->decay : 0, (double)t->pace);
     }
     return 0;
 }

@@ -8,10 +8,11 @@ struct train_eye {
     sm_augmenter *augmenter;
     dsp_mel *mel;
     dsp_mel_spec spec;
+    const sm_classifier_arch *arch;
     sm_floats samples, changed, rows;
 };
 
-int train_eye_new(const sm_augment *a, const dsp_mel_spec *front_end, train_eye **out)
+int train_eye_new(const sm_augment *a, const dsp_mel_spec *front_end, const sm_classifier_arch *arch, train_eye **out)
 {
     train_eye *e = sm_alloc_zero(1, sizeof *e);
     int err = e ? dsp_mel_new(front_end, &e->mel) : SM_ENOMEM;
@@ -19,6 +20,7 @@ int train_eye_new(const sm_augment *a, const dsp_mel_spec *front_end, train_eye 
     if (err == 0) {
         e->table = *a;
         e->spec = *front_end;
+        e->arch = arch;
         err = sm_augmenter_new(a, front_end->rate_hz, &e->augmenter);
     }
     if (err < 0) {
@@ -50,26 +52,32 @@ static int take_samples(train_eye *e, const sm_sound *s, size_t most)
     return err;
 }
 
-/* 128 rows, zeros (silence) after a short sound. */
+/* Samples that a picture reaches. */
+static size_t reach_of(const train_eye *e)
+{
+    return (size_t)(sm_classifier_frames(e->arch) * e->spec.hop + e->spec.frame);
+}
+
+/* Zeros (silence) after a short sound. */
 static int draw_picture(train_eye *e, const sm_floats *samples, float *picture)
 {
-    const size_t reach = (size_t)(SM_CLASSIFIER_PATCH * e->spec.hop + e->spec.frame);
+    const size_t size = (size_t)(sm_classifier_frames(e->arch) * sm_classifier_bands(e->arch));
     e->rows.length = 0;
-    int err = dsp_mel_push(e->mel, samples->data, SM_MIN(samples->length, reach), &e->rows);
+    int err = dsp_mel_push(e->mel, samples->data, SM_MIN(samples->length, reach_of(e)), &e->rows);
     if (err == 0)
         err = dsp_mel_finish(e->mel, &e->rows);
     if (err < 0)
         return err;
-    const size_t have = SM_MIN(e->rows.length, (size_t)TRAIN_PICTURE);
+    const size_t have = SM_MIN(e->rows.length, size);
     memcpy(picture, e->rows.data, have * sizeof *picture);
-    memset(picture + have, 0, (TRAIN_PICTURE - have) * sizeof *picture);
-    sm_classifier_prepare(picture, TRAIN_PICTURE);
+    memset(picture + have, 0, (size - have) * sizeof *picture);
+    sm_classifier_draw(e->arch, picture, size);
     return 0;
 }
 
 int train_eye_plain(train_eye *e, const sm_sound *s, float *picture)
 {
-    const int err = take_samples(e, s, (size_t)(SM_CLASSIFIER_PATCH * e->spec.hop + e->spec.frame));
+    const int err = take_samples(e, s, reach_of(e));
     return err < 0 ? err : draw_picture(e, &e->samples, picture);
 }
 
@@ -83,6 +91,7 @@ int train_eye_augmented(train_eye *e, const sm_sound *s, const sm_sound *other, 
     if (err == 0)
         err = draw_picture(e, &e->changed, picture);
     if (err == 0)
-        sm_augment_picture(&e->table, seed, epoch, place, picture, SM_CLASSIFIER_PATCH, SM_CLASSIFIER_BANDS);
+        sm_augment_picture(&e->table, seed, epoch, place, picture, (size_t)sm_classifier_frames(e->arch),
+                           (size_t)sm_classifier_bands(e->arch), sm_classifier_silence(e->arch));
     return err;
 }

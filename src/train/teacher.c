@@ -80,8 +80,7 @@ static int ask(void *user, size_t i, int worker)
     return err;
 }
 
-/* A file, or the name of an installed model. */
-static int open_teacher(const char *name, sm_weights **w, sm_card **card, const sm_model **m, char variant[32])
+int trainer_open_model(const char *name, sm_weights **w, sm_card **card, const sm_model **m, char variant[32])
 {
     const sm_model *known = sm_model_find(name);
     char *path = known ? sm_installed_path(NULL, name) : sm_strdup(name);
@@ -98,7 +97,7 @@ int trainer_teach(trainer *t, float **soft, size_t *classes)
     const sm_model *m = NULL;
     char variant[32] = "";
     *soft = NULL;
-    int err = open_teacher(t->o->teacher, &w, &card, &m, variant);
+    int err = trainer_open_model(t->o->teacher, &w, &card, &m, variant);
     if (err == 0 && (!m->needs.front_end || m->task != SM_TASK_TAGS))
         err = sm_fail(SM_EUSAGE, "%s: gives no scores of classes from a mel front end", m->name);
     if (err == 0)

@@ -85,9 +85,9 @@ int sm_augmenter_new(const sm_augment *a, int rate_hz, sm_augmenter **out);
 void sm_augmenter_free(sm_augmenter *m);
 int sm_augment_sound(sm_augmenter *m, uint64_t seed, uint64_t epoch, uint64_t item, const float *x, size_t n,
                      const sm_sound *other, sm_floats *out);
-/* Masks of time and frequency on a picture [rows, bands], in place (SpecAugment). */
+/* Masks of time and frequency on a picture [rows, bands], in place (SpecAugment); masked is what sounds like `silence`. */
 void sm_augment_picture(const sm_augment *a, uint64_t seed, uint64_t epoch, uint64_t item, float *picture, size_t rows,
-                        size_t bands);
+                        size_t bands, float silence);
 
 /* ---- training (trainer.c) ---- */
 typedef struct {
@@ -101,14 +101,19 @@ typedef struct {
 } sm_train_progress;
 
 typedef struct {
-    const char *arch;           /* row of sm_classifier_archs; NULL: "res-freq" */
-    const char *front_end;      /* row of dsp_mel's table; NULL: the model's own */
-    const char *out;            /* the model; OUT.checkpoint.safetensors stands beside it while training */
-    const char *report;         /* HTML; NULL: none */
-    const char *teacher;        /* model that is installed (or FILE) whose answers are learned too; NULL: none */
-    const char *note;           /* what the data is: kept in the file */
+    const char *arch;      /* row of sm_classifier_archs; NULL: "res-freq" */
+    const char *front_end; /* row of dsp_mel's table; NULL: the model's own */
+    const char *out;       /* the model; OUT.checkpoint.safetensors stands beside it while training */
+    const char *report;    /* HTML; NULL: none */
+    const char *base;      /* model that is installed (or FILE) whose convolutions learn on, for an arch that stands on
+                                 * it; NULL: all begins at random */
+    const char *teacher;   /* model that is installed (or FILE) whose answers are learned too; NULL: none */
+    const char *note;      /* what the data is: kept in the file */
     int epochs, batch, threads; /* threads 0: all cores */
     double rate;                /* highest learning rate of AdamW */
+    double base_rate;           /* the same of the base's last layer */
+    double base_slower;         /* each layer below learns by this factor slower; 1: alike */
+    int base_frozen;            /* the lowest so many of its layers do not learn */
     double warmup;              /* share of all steps in which it rises */
     double decay;               /* weight decay of matrices and kernels */
     double smoothing;           /* of labels */
@@ -205,11 +210,16 @@ typedef struct {
     bool latency;      /* measure single_ms, batch_ms */
     bool random_split; /* judge the naive split's side */
     sm_side side;      /* which sounds; SM_SIDE_NONE: all */
+    double held_out;   /* of these only the families that training with this share held out; 0: all */
     sm_progress_fn progress;
     void *user;
 } sm_evaluate_options;
 /* Runs a model's file (any model with classes of instruments: ours, or one of scores named so) over the sounds of a side, as analyze would. */
 int sm_evaluate(sm_sounds *s, const char *model_path, const sm_evaluate_options *o, sm_scores *out);
+
+/* The same of what `analyze` says with these models together (a list as for sm_options.models; NULL: those installed that speak of the
+ * instrument). Beyond the scores that a record shows the rest is spread over the other classes. SM_ENOTFOUND: a model is not there. */
+int sm_evaluate_analyze(sm_sounds *s, const char *models, const sm_evaluate_options *o, sm_scores *out);
 
 /* ---- the page (report.c) ---- one HTML file without anything from outside. trained may be NULL. */
 int sm_report_write(const char *path, const char *title, const sm_sounds *s, const sm_trained *trained,

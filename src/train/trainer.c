@@ -12,6 +12,8 @@ void sm_train_options_init(sm_train_options *o)
                              .epochs = 40,
                              .batch = 64,
                              .rate = 2e-3,
+                             .base_rate = 2e-4,
+                             .base_slower = 1,
                              .warmup = 0.05,
                              .decay = 0.05,
                              .smoothing = 0.05,
@@ -187,6 +189,8 @@ static int describe(const trainer *t, const sm_trained *r, sm_buffer *text)
     }
     sm_json_key(&j, "split");
     sm_json_string(&j, t->o->random_split ? "random" : "family");
+    sm_json_key(&j, "base");
+    sm_json_string(&j, t->o->base ? t->arch->base : NULL);
     sm_json_key(&j, "teacher");
     sm_json_string(&j, t->o->teacher);
     sm_json_key(&j, "data");

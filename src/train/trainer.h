@@ -8,7 +8,7 @@
 typedef struct {
     size_t *sound; /* numbers in the collection */
     size_t n;
-    float *pictures; /* [n, TRAIN_PICTURE]; NULL: not made */
+    float *pictures; /* [n, net.picture]; NULL: not made */
 } train_set;
 
 /* One epoch's worth of figures. */
@@ -21,6 +21,9 @@ typedef struct {
     const sm_train_options *o;
     const sm_classifier_arch *arch;
     const dsp_mel_spec *front_end;
+    sm_weights *base; /* what its convolutions begin with; NULL: nothing */
+    sm_card *base_card;
+    sm_view *base_view;
     const char **lists[SM_SOUND_HEADS]; /* class names of heads */
     train_network net;
     train_state state;
@@ -36,7 +39,7 @@ typedef struct {
     int threads;
     train_runner **runners; /* by thread */
     train_eye **eyes;
-    float **mixing;         /* by thread: [TRAIN_SHARD, TRAIN_PICTURE] */
+    float **mixing;         /* by thread: [TRAIN_SHARD, net.picture] */
     train_shard *shards[2]; /* the batch that is learned from, the one that is prepared */
     /* where it stands */
     int epoch, best_epoch, stale;
@@ -70,12 +73,17 @@ int trainer_logits(trainer *t, const train_set *s, const float *parameters, cons
 int trainer_judge(trainer *t, const train_set *s, const float *parameters, const float *stats, double *top1,
                   double *loss);
 
+/* evaluate_analyze.c: those that speak of the instrument and are there, "samplemind,samplemind-tuned,yamnet". 0 or SM_ENOMEM. */
+int trainer_instrument_models(sm_buffer *list);
+
 /* checkpoint.c: OUT.checkpoint.safetensors */
 int trainer_checkpoint_write(const trainer *t);
 /* 1: gone on from there; 0: there is none. SM_EUSAGE: of another run. */
 int trainer_checkpoint_read(trainer *t);
 void trainer_checkpoint_remove(const trainer *t);
 
+/* teacher.c: opens a file, or the weights of an installed model. */
+int trainer_open_model(const char *name, sm_weights **w, sm_card **card, const sm_model **m, char variant[32]);
 /* teacher.c: the teacher's answers to the sounds as they are; *soft [sounds, *classes]. */
 int trainer_teach(trainer *t, float **soft, size_t *classes);
 

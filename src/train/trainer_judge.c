@@ -19,7 +19,7 @@ static int picture(void *user, size_t i, int worker)
 {
     judging *j = user;
     return train_eye_plain(j->t->eyes[worker], sm_sounds_at(j->t->sounds, j->set->sound[i]),
-                           j->pictures + i * TRAIN_PICTURE);
+                           j->pictures + i * j->t->net.picture);
 }
 
 /* Room is made for whole shards, the last one filled up with silence. */
@@ -29,10 +29,10 @@ int trainer_pictures(trainer *t, train_set *s)
     judging j = { .t = t, .set = s };
     if (s->n == 0)
         return 0;
-    s->pictures = sm_alloc_aligned(rows, TRAIN_PICTURE * sizeof *s->pictures);
+    s->pictures = sm_alloc_aligned(rows, t->net.picture * sizeof *s->pictures);
     if (!s->pictures)
         return SM_ENOMEM;
-    memset(s->pictures + s->n * TRAIN_PICTURE, 0, (rows - s->n) * TRAIN_PICTURE * sizeof *s->pictures);
+    memset(s->pictures + s->n * t->net.picture, 0, (rows - s->n) * t->net.picture * sizeof *s->pictures);
     j.pictures = s->pictures;
     return sm_pool_run(t->pool, s->n, picture, &j);
 }
@@ -40,7 +40,7 @@ int trainer_pictures(trainer *t, train_set *s)
 static int judge_shard(void *user, size_t i, int worker)
 {
     judging *j = user;
-    const void *in[1] = { j->set->pictures + i * TRAIN_SHARD * TRAIN_PICTURE };
+    const void *in[1] = { j->set->pictures + i * TRAIN_SHARD * j->t->net.picture };
     float *out[TRAIN_HEADS] = { NULL };
     int err = 0;
     for (int k = 0; k < nn_plan_outputs(j->plan) && err == 0; k++) {

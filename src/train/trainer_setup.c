@@ -178,6 +178,9 @@ void trainer_close(trainer *t)
     sm_pool_free(t->pool);
     train_state_free(&t->state);
     train_network_close(&t->net);
+    sm_view_close(t->base_view);
+    sm_card_free(t->base_card);
+    sm_weights_close(t->base);
     set_free(&t->learned);
     set_free(&t->held);
     set_free(&t->val);
@@ -203,10 +206,10 @@ static int open_threads(trainer *t)
     if (!t->runners || !t->eyes || !t->mixing)
         return SM_ENOMEM;
     for (int i = 0; i < t->threads && err == 0; i++) {
-        err = train_eye_new(&t->o->augment, t->front_end, &t->eyes[i]);
+        err = train_eye_new(&t->o->augment, t->front_end, t->arch, &t->eyes[i]);
         if (err == 0)
             err = train_runner_new(&t->net, &t->runners[i]);
-        t->mixing[i] = sm_alloc_aligned(TRAIN_SHARD, TRAIN_PICTURE * sizeof(float));
+        t->mixing[i] = sm_alloc_aligned(TRAIN_SHARD, t->net.picture * sizeof(float));
         if (err == 0 && !t->mixing[i])
             err = SM_ENOMEM;
     }
@@ -231,7 +234,8 @@ static int open_state(trainer *t)
         err = SM_ENOMEM;
     if (err < 0)
         return err;
-    train_network_initial(&t->net, t->state.parameters, t->state.stats);
+    if ((err = train_network_initial(&t->net, t->state.parameters, t->state.stats)) < 0)
+        return err;
     memcpy(t->state.average, t->state.parameters, n * sizeof(float));
     memcpy(t->best, t->state.parameters, n * sizeof(float));
     memcpy(t->best_stats, t->state.stats, k * sizeof(float));
@@ -248,8 +252,12 @@ int trainer_check(const sm_train_options *o, const sm_classifier_arch **arch, co
         return sm_fail(SM_EUSAGE, "there is no architecture \"%s\"", o->arch);
     const char *name = o->front_end ? o->front_end : sm_model_find((*arch)->model)->needs.front_end;
     *front_end = dsp_mel_find(name);
-    if (!*front_end || (*front_end)->bands != SM_CLASSIFIER_BANDS)
-        return sm_fail(SM_EUSAGE, "there is no front end \"%s\" of %d bands", name, SM_CLASSIFIER_BANDS);
+    if (!*front_end || (*front_end)->bands != sm_classifier_bands(*arch))
+        return sm_fail(SM_EUSAGE, "there is no front end \"%s\" of %d bands", name, sm_classifier_bands(*arch));
+    if (o->base && !(*arch)->base)
+        return sm_fail(SM_EUSAGE, "the architecture %s stands on no other network", (*arch)->name);
+    if (!(o->base_rate > 0) || !(o->base_slower > 0) || o->base_slower > 1 || o->base_frozen < 0)
+        return sm_fail(SM_EUSAGE, "options of the base that make no sense: its rate, its factor or its frozen layers");
     if (!o->out || o->epochs < 1 || o->batch < 1 || o->batch > 4096 || !(o->rate > 0) || o->held_out < 0 ||
         o->held_out > 0.9 || o->smoothing < 0 || o->smoothing >= 1 || o->ema < 0 || o->ema >= 1)
         return sm_fail(SM_EUSAGE,
@@ -257,10 +265,29 @@ int trainer_check(const sm_train_options *o, const sm_classifier_arch **arch, co
     return 0;
 }
 
+/* The weights with which the base begins. */
+static int open_base(trainer *t, train_base *out)
+{
+    const sm_train_options *o = t->o;
+    const sm_model *m = NULL;
+    char variant[32] = "";
+    int err = trainer_open_model(o->base, &t->base, &t->base_card, &m, variant);
+    if (err == 0 && strcmp(m->name, t->arch->base) != 0)
+        err = sm_fail(SM_EUSAGE, "%s: holds the model %s; %s stands on %s", o->base, m->name, t->arch->name,
+                      t->arch->base);
+    if (err == 0)
+        err = sm_view_open(m, t->base, variant, &t->base_view);
+    if (err < 0)
+        return sm_fail_prefix(err, "what %s stands on", t->arch->name);
+    *out = (train_base){ sm_view_source(t->base_view), o->base_rate / o->rate, o->base_slower, o->base_frozen };
+    return 0;
+}
+
 int trainer_open(trainer *t)
 {
     const sm_train_options *o = t->o;
     train_head heads[TRAIN_HEADS];
+    train_base base = { 0 };
     size_t n_heads = 0, teacher = 0;
     int err = sm_pool_new(t->threads, &t->pool);
     if (err == 0)
@@ -274,7 +301,9 @@ int trainer_open(trainer *t)
     if (err == 0 && o->teacher && (err = trainer_teach(t, &t->soft, &teacher)) == 0)
         heads[n_heads++] = (train_head){ .name = "teacher", .n_classes = teacher };
     if (err == 0)
-        err = train_network_open(t->arch, heads, n_heads, o->seed, &t->net);
+        err = o->base ? open_base(t, &base) : 0;
+    if (err == 0)
+        err = train_network_open(t->arch, heads, n_heads, o->seed, &base, &t->net);
     if (err < 0)
         return err;
     t->n_shards = ((size_t)o->batch + TRAIN_SHARD - 1) / TRAIN_SHARD;

@@ -58,7 +58,7 @@ static int prepare(trainer *t, int epoch, int64_t step, size_t i, train_shard *s
     train_shard *s = &shards[i / TRAIN_SHARD];
     fill_targets(t, s, i % TRAIN_SHARD, sound);
     return train_eye_augmented(t->eyes[worker], sm_sounds_at(t->sounds, sound), sm_sounds_at(t->sounds, other),
-                               t->o->seed, (uint64_t)epoch, place, s->patches + (i % TRAIN_SHARD) * TRAIN_PICTURE);
+                               t->o->seed, (uint64_t)epoch, place, s->patches + (i % TRAIN_SHARD) * t->net.picture);
 }
 
 /* ---- mixup (Zhang et al. 2018), within a shard ---- */
@@ -84,13 +84,13 @@ static void mix(const trainer *t, train_shard *s, float *old, uint64_t epoch, ui
     }
     if (!any)
         return;
-    memcpy(old, s->patches, (size_t)TRAIN_SHARD * TRAIN_PICTURE * sizeof *old);
+    memcpy(old, s->patches, TRAIN_SHARD * t->net.picture * sizeof *old);
     for (size_t i = 0; i < TRAIN_SHARD; i++)
         if (keep[i] < 1)
-            mix_row(s->patches, old, TRAIN_PICTURE, i, partner[i], keep[i]);
+            mix_row(s->patches, old, t->net.picture, i, partner[i], keep[i]);
     for (size_t h = 0; h < t->net.n_heads; h++) {
         const size_t classes = t->net.heads[h].n_classes;
-        /* scratch is larger than any row of targets: heads have at most TRAIN_PICTURE classes */
+        /* scratch is larger than any row of targets: heads have at most 4096 classes, pictures more numbers */
         memcpy(old, s->targets[h], TRAIN_SHARD * classes * sizeof *old);
         for (size_t i = 0; i < TRAIN_SHARD; i++)
             if (keep[i] < 1)

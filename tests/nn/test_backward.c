@@ -271,8 +271,28 @@ static nn_id residual_net(nn_graph *g, const nn_source *w, int channels)
     return linear(g, w, nn_concat(g, parts, 2, 1), "classes", 7);
 }
 
+/* MobileNet's pairs of depthwise and pointwise convolutions without norms, padded as TensorFlow does, pooled both ways. */
+static nn_id separable_net(nn_graph *g, const nn_source *w)
+{
+    static const int channels[] = { 16, 48, 64, 64 }, stride[] = { 2, 1, 2, 2 };
+    nn_id x = nn_input(g, "x", NN_SHAPE(3, 1, 30, 18)); /* 15 x 9, 8 x 5, 4 x 3: odd and even */
+    for (int i = 0; i < 4; i++) {
+        const int64_t in = nn_shape_of(g, x).dim[1];
+        const nn_conv_attrs a = { .stride = { stride[i], stride[i] }, .groups = (int)in, .same_tf = true };
+        const nn_id k = nn_weight(g, w, nn_name(g, "depth%d.w", i), NN_SHAPE(in, 1, 3, 3));
+        x = nn_unary(g, NN_RELU, nn_conv(g, x, k, nn_weight(g, w, nn_name(g, "depth%d.b", i), NN_SHAPE(in)), &a));
+        x = nn_unary(g, NN_RELU, conv(g, w, x, nn_name(g, "point%d", i), channels[i], 1, 1, 1));
+    }
+    const nn_shape s = nn_shape_of(g, x);
+    const nn_pool_attrs all = { .kernel = { (int)s.dim[2], (int)s.dim[3] } };
+    const nn_id parts[2] = { flatten(g, nn_avg_pool(g, x, &all)), flatten(g, nn_max_pool(g, x, &all)) };
+    return linear(g, w, nn_dropout(g, nn_concat(g, parts, 2, 1), 0.2f), "classes", 7);
+}
+
 static nn_id plain_or_mixed(nn_graph *g, const nn_source *w, int which)
 {
+    if (which == 5)
+        return separable_net(g, w);
     if (which > 2)
         return residual_net(g, w, which == 3 ? 32 : 20);
     return which == 0 ? plain_net(g, w) : mixed_net(g, w, which == 1 ? 32 : 20);
@@ -281,7 +301,7 @@ static nn_id plain_or_mixed(nn_graph *g, const nn_source *w, int which)
 static void networks_have_the_same_gradients_on_every_backend(void **state)
 {
     (void)state;
-    for (int which = 0; which < 5; which++) {
+    for (int which = 0; which < 6; which++) {
         test_nn_weights *weights = test_nn_weights_new();
         nn_graph *g = nn_graph_new();
         nn_graph_train(g);

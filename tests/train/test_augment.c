@@ -215,7 +215,7 @@ static void masks_are_silence_and_leave_the_rest(void **state)
     a.row[SM_AUGMENT_mask_time].p = a.row[SM_AUGMENT_mask_mel].p = 1;
     for (size_t i = 0; i < ROWS * BANDS; i++)
         p[i] = 1;
-    sm_augment_picture(&a, 3, 1, 4, p, ROWS, BANDS);
+    sm_augment_picture(&a, 3, 1, 4, p, ROWS, BANDS, SM_CLASSIFIER_SILENCE);
     for (size_t i = 0; i < ROWS * BANDS; i++) {
         masked += p[i] == SM_CLASSIFIER_SILENCE;
         kept += p[i] == 1;

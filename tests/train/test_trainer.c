@@ -223,6 +223,102 @@ static void a_trained_file_says_what_it_is(void **state)
     sm_sounds_close(s);
 }
 
+/* YAMNet an eighth as wide, as an installed file has it. */
+typedef struct {
+    sm_safetensors_writer *writer;
+    sm_arena *arena;
+} base_file;
+
+static int made_up(void *user, const char *name, const nn_shape *shape, nn_tensor *out)
+{
+    const base_file *f = user;
+    const uint64_t h = sm_unit_hash(name, 3);
+    const size_t n = (size_t)nn_elements(shape);
+    float *x = sm_arena_get(f->arena, n, sizeof *x, 64);
+    for (size_t i = 0; i < n; i++)
+        x[i] = (float)((shape->rank < 2 ? 0.1 : 0.4) * sm_unit(h, i));
+    *out = (nn_tensor){ .type = NN_F32, .shape = *shape, .data = x, .scale_axis = -1 };
+    return sm_safetensors_writer_add(f->writer, name, out);
+}
+
+static void write_base(const char *path)
+{
+    base_file f = { .arena = sm_arena_new() };
+    nn_graph *g = nn_graph_new();
+    test_ok(sm_safetensors_writer_open(path, &f.writer));
+    test_ok(sm_safetensors_writer_meta(f.writer, "samplemind", sm_version()));
+    test_ok(sm_safetensors_writer_meta(f.writer, "model", "yamnet"));
+    const nn_source source = { made_up, &f, "made up" };
+    sm_yamnet_picture(g, &source, nn_input(g, "x", NN_SHAPE(1, 1, 96, 64)), 8);
+    test_ok(nn_graph_error(g));
+    test_ok(sm_safetensors_writer_commit(f.writer));
+    nn_graph_free(g);
+    sm_arena_free(f.arena);
+}
+
+/* How far a tensor has moved from where it began. */
+static double moved(const char *a, const char *b, const char *name)
+{
+    sm_weights *x, *y;
+    nn_tensor s, t;
+    double sum = 0;
+    test_ok(sm_weights_open(a, &x));
+    test_ok(sm_weights_open(b, &y));
+    test_ok(sm_weights_get_f32(x, name, NULL, &s));
+    test_ok(sm_weights_get_f32(y, name, &s.shape, &t));
+    for (int64_t i = 0; i < nn_elements(&s.shape); i++)
+        sum += fabs((double)((const float *)s.data)[i] - (double)((const float *)t.data)[i]);
+    sm_weights_close(x);
+    sm_weights_close(y);
+    return sum / (double)nn_elements(&s.shape);
+}
+
+static void another_networks_convolutions_learn_on(void **state)
+{
+    const test_place *place = *state;
+    sm_sounds *s;
+    char base[160], second[160];
+    sm_trained a, b;
+    snprintf(base, sizeof base, "%s/base.safetensors", place->folder);
+    snprintf(second, sizeof second, "%s.resumed", place->path);
+    write_base(base);
+    test_ok(sm_sounds_open(place->folder, NULL, &s));
+    for (size_t i = 0; i < sm_sounds_count(s); i++)
+        sm_sounds_at(s, i)->side = SM_SIDE_TRAIN;
+    sm_train_options o = options_of(place->path);
+    o.arch = "yamnet-tiny";
+    o.base = base;
+    o.base_frozen = 5;
+    o.base_slower = 0.5;
+    o.ema = 0.5;
+    test_ok(sm_train(s, &o, &a));
+    /* what is frozen is as it was to the bit; above it moves, the lower the less; AdamW moves each number by about the rate */
+    assert_true(moved(base, place->path, "layer1.conv.weight") == 0);
+    assert_true(moved(base, place->path, "layer5.pointwise.bias") == 0);
+    const double low = moved(base, place->path, "layer9.pointwise.weight"),
+                 high = moved(base, place->path, "layer14.pointwise.weight");
+    assert_true(low > 0 && high > 8 * low && high < 3 * 6 * o.base_rate);
+    /* as for any other network: resumed or on two threads, the same bits */
+    o.out = second;
+    o.threads = 2;
+    o.stop_after = 1;
+    test_fails(sm_train(s, &o, &b), SM_ECANCELLED, "after 1 of 3 epochs");
+    o.stop_after = 0;
+    o.resume = true;
+    o.base_rate *= 2;
+    test_fails(sm_train(s, &o, &b), SM_EUSAGE, "of a run with other options");
+    o.base_rate /= 2;
+    test_ok(sm_train(s, &o, &b));
+    assert_same_model(place->path, second);
+    sm_trained_free(&a);
+    sm_trained_free(&b);
+    o.arch = "tiny";
+    test_fails(sm_train(s, &o, &b), SM_EUSAGE, "tiny stands on no other network");
+    o.arch = "yamnet-tuned"; /* whose layers are eight times as wide */
+    test_fails(sm_train(s, &o, &b), SM_EFORMAT, "layer1.conv.weight");
+    sm_sounds_close(s);
+}
+
 static void what_makes_no_sense_is_refused(void **state)
 {
     const test_place *place = *state;
@@ -259,6 +355,7 @@ int main(void)
         WITH_SOUNDS(what_was_stopped_goes_on_as_if_it_had_not_been),
         WITH_SOUNDS(what_cannot_be_read_is_told_and_left_out),
         WITH_SOUNDS(a_trained_file_says_what_it_is),
+        WITH_SOUNDS(another_networks_convolutions_learn_on),
         WITH_SOUNDS(what_makes_no_sense_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
