@@ -14,7 +14,7 @@ typedef struct {
 #define AT(field) offsetof(eval_args, field)
 static const sm_option eval_options[] = {
     { 0, "side", SM_OPT_CHOICE, AT(side), "train|held-out|val|test|all",
-      "which side of the split is judged; held-out: the train families that training keeps aside (default: val)", 0 },
+      "side of the split; held-out: train families kept from learning (default: val)", 0 },
     { 0, "split", SM_OPT_CHOICE, AT(split), "auto|family|random",
       "auto: the one that the model was trained with (default: auto)", 0 },
     { 0, "report", SM_OPT_PATH, AT(report), "FILE.html", "also write a page about the first model", 0 },
