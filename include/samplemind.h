@@ -324,6 +324,7 @@ typedef struct {
     /* A folder that cannot be read, or a file that is broken; or NULL. */
     void (*problem)(void *user, const char *path, const char *reason);
     void *user;
+    double embed_hop_s; /* as in sm_options: of files that are analysed now; 0: a one-shot costs one window */
 } sm_scan_options;
 SM_API void sm_scan_options_init(sm_scan_options *o);
 
@@ -354,8 +355,26 @@ SM_API int sm_library_stats(sm_library *l, const char **json);
 /* Looks through the whole database: fn gets a sentence for each thing that does not hold. */
 typedef int (*sm_sentence_fn)(void *user, const char *sentence);
 SM_API int sm_library_check(sm_library *l, sm_sentence_fn fn, void *user);
-/* What the user knows better: a field's value for a file's sound, kept through every new analysis; NULL takes it back. */
+
+/* The user's word. It belongs to the sound: copies have it too, it stays when the file is moved, tagged or analysed again, and it beats
+ * what a model says. Errors: SM_ENOTFOUND (the file is not in the library, or not analysed yet), SM_EUSAGE, SM_EIO.
+ * A field's value: "key" "8A", "instrument" "snare", "note" "C2"; "": there is none; NULL takes the word back. */
 SM_API int sm_library_correct(sm_library *l, const char *path, const char *field, const char *value);
+/* A word that searches find. in 0: takes it away, whoever gave it. */
+SM_API int sm_library_tag(sm_library *l, const char *path, const char *word, int in);
+SM_API int sm_library_favourite(sm_library *l, const char *path, int in);
+/* Into a collection (which is made) or, in 0, out of it. Taking out of one that is not there: SM_ENOTFOUND. */
+SM_API int sm_library_collect(sm_library *l, const char *collection, const char *path, int in);
+SM_API int sm_library_collection_remove(sm_library *l, const char *collection); /* SM_ENOTFOUND. No file is touched */
+typedef int (*sm_collection_name_fn)(void *user, const char *collection, int64_t sounds);
+SM_API int sm_library_each_collection(sm_library *l, sm_collection_name_fn fn, void *user); /* by name */
+typedef int (*sm_path_fn)(void *user, const char *path);
+/* Every file of the sounds that a query finds (docs/search.md), the best first, its copies with it: "collection:\"Track 7\"". Errors
+ * as of sm_library_search. */
+SM_API int sm_library_each_found(sm_library *l, const char *query, sm_path_fn fn, void *user);
+typedef int (*sm_corrected_fn)(void *user, const char *path, const char *field, const char *value);
+/* What was corrected, one call a sound and field, with one of its files that are there. */
+SM_API int sm_library_each_correction(sm_library *l, sm_corrected_fn fn, void *user);
 
 /* ---- duplicates: files that are the same ---- */
 
@@ -456,7 +475,7 @@ typedef struct {
     const char *path;                                /* of several copies, the one that was listed first */
     int64_t id;                                      /* of this file, for a question by id */
     double similarity, distance;                     /* 0..1; 1 - cosine or weighted score, 0..2 */
-    double overall, timbre, pitch, envelope, rhythm; /* each 0..1; NAN where the question did not need it */
+    double overall, timbre, pitch, envelope, rhythm; /* each 0..1; NAN: not known */
 } sm_similar_sound;
 
 typedef struct sm_similar_list sm_similar_list;
@@ -509,18 +528,23 @@ typedef struct {
     size_t size;
     const char
         *library; /* folder: what it knows need not be analysed again; its journal takes tags back. Made when needed */
-    const char *models;     /* as in sm_options, for files that the library does not know */
-    int measured;           /* 1 (default): write what was measured; 0: only `set` */
-    const char *fields;     /* "bpm,key,genre,mood,instrument,comment,keywords,acid,smpl,inst": only these; NULL: all */
-    const char *const *set; /* "bpm=128": the user's word, which is written in any case and kept in the library */
+    const char *models; /* as in sm_options, for files that the library does not know */
+    int measured;       /* 1 (default): write what was measured; 0: only `set` */
+    const char *fields; /* "bpm,key,genre,mood,instrument,comment,keywords,acid,smpl,inst": only these; NULL: all */
+    const char *const *
+        set; /* "bpm=128": the user's word, which is written in any case and kept in the library. Fields that files have
+                             * no place for ("kind=loop", "note=C2") are kept there alone */
     size_t n_set;
     const char *const *add, *const *remove; /* words of the library's tags, for files that it knows */
     size_t n_add, n_remove;
-    double least_confidence; /* of what is written; default 0.5 */
-    int bpm_decimals;        /* default 0, as ID3 says */
-    int overwrite;           /* 1: also fields that have a value */
-    int dry_run;             /* 1: only tell */
-    int keep_mtime;          /* 1: the file's time of change stays */
+    double least_confidence;  /* of what is written; default 0.5 */
+    int bpm_decimals;         /* default 0, as ID3 says */
+    int overwrite;            /* 1: also fields that have a value */
+    int dry_run;              /* 1: only tell */
+    int keep_mtime;           /* 1: the file's time of change stays */
+    const char *const *unset; /* fields whose correction is taken back */
+    size_t n_unset;
+    int in_library; /* 1: only what the library knows changes; no file is written */
 } sm_tagger_options;
 SM_API void sm_tagger_options_init(sm_tagger_options *o);
 typedef struct {
@@ -568,9 +592,13 @@ typedef struct sm_search sm_search; /* an answer; the library must stay open whi
 /* options may be NULL. Errors: SM_EUSAGE (the query or an option is wrong: the message says what, and names the nearest field), SM_ELIMIT
  * (a query of more than 256 words and tests), SM_ENOTFOUND (the file of like:), SM_EFORMAT (the user's thesaurus.csv), SM_EIO. */
 SM_API int sm_library_search(sm_library *l, const char *query, const sm_search_options *options, sm_search **out);
-SM_API void sm_search_free(sm_search *s);                         /* accepts NULL */
-SM_API size_t sm_search_count(const sm_search *s);                /* sounds found, on all pages */
-SM_API size_t sm_search_hits(const sm_search *s);                 /* on this page */
+SM_API void sm_search_free(sm_search *s);          /* accepts NULL */
+SM_API size_t sm_search_count(const sm_search *s); /* sounds found, on all pages */
+/* Files that are listed and not analysed yet are found by their names where a query asks for nothing else, and come behind all others: how
+ * many on all pages (not in the count), and whether a hit is analysed. */
+SM_API size_t sm_search_waiting(const sm_search *s);
+SM_API int sm_search_analysed(const sm_search *s, size_t i);
+SM_API size_t sm_search_hits(const sm_search *s);                 /* on this page, those not analysed among them */
 SM_API const char *sm_search_path(const sm_search *s, size_t i);  /* NULL past the end */
 SM_API double sm_search_score(const sm_search *s, size_t i);      /* 0..1; NAN past the end */
 SM_API double sm_search_similarity(const sm_search *s, size_t i); /* 0..1; NAN without like: */

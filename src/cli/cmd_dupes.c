@@ -8,7 +8,7 @@
 #include "library/library.h"
 
 typedef struct {
-    const char *level, *keep, *move_to;
+    const char *level, *keep, *move_to, *where;
     double least;
     bool plan, undo;
 } dupes_args;
@@ -23,6 +23,7 @@ static const sm_option dupes_options[] = {
       "which of a group is kept (default: best)", 0 },
     { 0, "least", SM_OPT_NUMBER, offsetof(dupes_args, least), "0..1",
       "smallest correlation of waveforms that proves the same recording (default: 0.85)", 0 },
+    SM_OPTION_WHERE(dupes_args),
     { 0, "plan", SM_OPT_FLAG, offsetof(dupes_args, plan), NULL,
       "with --move-to: print what would be moved; change nothing", 0 },
     { 0, "move-to", SM_OPT_PATH, offsetof(dupes_args, move_to), "DIR",
@@ -41,16 +42,10 @@ static size_t place_of(const char *name, const char *const *names, size_t n)
 
 /* ---- what is printed ---- */
 
-static void json_path(sm_json *j, const char *key, const char *path)
-{
-    sm_json_key(j, key);
-    sm_json_string(j, path);
-}
-
 static void json_file(sm_json *j, const sm_dupe_file *f)
 {
     sm_json_begin_object(j);
-    json_path(j, "path", f->path);
+    sm_record_write_path(j, f->path);
     sm_json_key(j, "keep");
     sm_json_bool(j, !f->like);
     sm_json_key(j, "file_bytes");
@@ -68,8 +63,10 @@ static void json_file(sm_json *j, const sm_dupe_file *f)
     sm_json_key(j, "bit_depth");
     sm_json_int(j, f->bit_depth);
     if (f->like) {
-        json_path(j, "like", f->like);
-        json_path(j, "level", level_names[f->level]);
+        sm_json_key(j, "like");
+        sm_json_string(j, f->like);
+        sm_json_key(j, "level");
+        sm_json_string(j, level_names[f->level]);
         sm_json_key(j, "similarity");
         sm_json_f32(j, f->similarity);
         sm_json_key(j, "correlation");
@@ -125,11 +122,7 @@ static int print_json(sm_cli *cli, const sm_dupes *d)
         sm_json_end_object(&j);
         sm_buffer_text(&text, "\n");
     }
-    if (!text.failed)
-        fwrite(text.data, 1, text.length, cli->out);
-    const int err = text.failed ? SM_ENOMEM : 0;
-    sm_buffer_free(&text);
-    return err;
+    return sm_cli_put(cli, &text);
 }
 
 /* "wav pcm_s16, 44100 Hz, 2 channels, 1.234 s" */
@@ -165,21 +158,6 @@ static void print_groups(sm_cli *cli, const sm_dupes *d)
             sm_dupes_groups(d), (double)bytes_to_free(d) / 1e6);
 }
 
-static void csv_text(FILE *out, const char *text)
-{
-    if (!text[strcspn(text, ",\"\r\n")]) {
-        fputs(text, out);
-        return;
-    }
-    fputc('"', out);
-    for (const char *p = text; *p; p++) {
-        if (*p == '"')
-            fputc('"', out);
-        fputc(*p, out);
-    }
-    fputc('"', out);
-}
-
 static void print_csv(sm_cli *cli, const sm_dupes *d)
 {
     fputs("group,keep,path,level,similarity,correlation,gain_db,file_bytes,duration_s\n", cli->out);
@@ -188,7 +166,7 @@ static void print_csv(sm_cli *cli, const sm_dupes *d)
         for (size_t k = 0; k < n; k++) {
             char numbers[3][32] = { "", "", "" };
             fprintf(cli->out, "%zu,%d,", i + 1, k == 0);
-            csv_text(cli->out, f[k].path);
+            sm_cli_csv(cli->out, f[k].path);
             sm_format_f32((float)f[k].similarity, numbers[0]);
             if (isfinite(f[k].correlation)) {
                 sm_format_f32((float)f[k].correlation, numbers[1]);
@@ -255,18 +233,12 @@ static bool is_below(const char *path, const char *folder)
 static int collect(sm_cli *cli, const dupes_args *a, char *const *operands, size_t n, sm_strings *files,
                    size_t *problems)
 {
-    sm_strings all = { 0 }, bad = { 0 };
-    int err = 0;
-    for (size_t i = 0; i < n && err == 0; i++)
-        err = sm_walk(operands[i], &all, &bad);
+    sm_strings all = { 0 };
+    int err = sm_cli_sounds(cli, operands, n, a->where, &all, problems);
     for (size_t i = 0; i < all.length && err == 0; i++)
         if (!is_below(all.items[i], a->move_to))
             err = sm_strings_add(files, all.items[i]);
-    for (size_t i = 0; i < bad.length; i++)
-        sm_cli_error(cli, "%s", bad.items[i]);
-    *problems = bad.length;
     sm_strings_free(&all);
-    sm_strings_free(&bad);
     return err;
 }
 
@@ -317,8 +289,9 @@ static int dupes_run(sm_cli *cli, const void *args, char *const *operands, size_
         err = sm_cli_usage(cli, "--plan shows what --move-to DIR would do; without it nothing is changed anyway");
     if (err == 0)
         err = collect(cli, a, operands, n, &files, &problems);
-    if (err == 0 && n > 0 && files.length == 0) {
-        sm_cli_warn(cli, "no sounds there");
+    if (err == 0 && (n > 0 || a->where) && files.length == 0) {
+        if (!a->where)
+            sm_cli_warn(cli, "no sounds there");
         err = problems > 0 ? SM_EXIT_FAILED : 0;
         goto out;
     }

@@ -6,13 +6,14 @@
 #include "library/library.h"
 
 typedef struct {
-    const char *pattern;
+    const char *pattern, *where;
     bool dry_run, undo;
 } rename_args;
 
 static const sm_option rename_options[] = {
     { 'p', "pattern", SM_OPT_STRING, offsetof(rename_args, pattern), "PATTERN",
       "{name} and any field in braces (default: {bpm}_{key}_{instrument}_{name})", 0 },
+    SM_OPTION_WHERE(rename_args),
     { 'n', "dry-run", SM_OPT_FLAG, offsetof(rename_args, dry_run), NULL, "print the new names; change nothing", 0 },
     { 0, "undo", SM_OPT_FLAG, offsetof(rename_args, undo), NULL, "give the files of the last `rename` their names back",
       0 },
@@ -35,15 +36,14 @@ static int rename_run(sm_cli *cli, const void *args, char *const *operands, size
 {
     const rename_args *a = args;
     sm_moves m = { .told = tell_move, .problem = tell_problem, .user = cli };
-    sm_strings files = { 0 }, problems = { 0 };
+    sm_strings files = { 0 };
+    size_t problems = 0;
     char *library = sm_library_path(cli->common.library);
     int err = library ? 0 : SM_ENOMEM;
-    if (err == 0 && !a->undo && n == 0)
-        err = sm_cli_usage(cli, "rename needs FILE|DIR|@LIST|-, or --undo");
-    for (size_t i = 0; i < n && err == 0; i++)
-        err = sm_walk(operands[i], &files, &problems);
-    for (size_t i = 0; i < problems.length; i++)
-        sm_cli_error(cli, "%s", problems.items[i]);
+    if (err == 0 && !a->undo && n == 0 && !a->where)
+        err = sm_cli_usage(cli, "rename needs FILE|DIR|@LIST|-, --where QUERY, or --undo");
+    if (err == 0 && !a->undo)
+        err = sm_cli_sounds(cli, operands, n, a->where, &files, &problems);
     if (err == 0 && a->undo)
         err = sm_moves_undo(library, "rename", &m);
     else if (err == 0)
@@ -52,10 +52,9 @@ static int rename_run(sm_cli *cli, const void *args, char *const *operands, size
     if (err == 0 && !a->dry_run)
         sm_cli_warn(cli, "%zu file%s renamed", m.moved, m.moved == 1 ? "" : "s");
     if (err == 0)
-        err = sm_exit_of_batch(a->dry_run ? files.length - SM_MIN(m.failed, files.length) : m.moved,
-                               m.failed + problems.length);
+        err =
+            sm_exit_of_batch(a->dry_run ? files.length - SM_MIN(m.failed, files.length) : m.moved, m.failed + problems);
     sm_strings_free(&files);
-    sm_strings_free(&problems);
     sm_free(library);
     return err;
 }
@@ -72,6 +71,8 @@ const sm_command sm_cmd_rename = {
     .common = SM_COMMON_LIBRARY | SM_COMMON_MODELS,
     .examples = (const sm_example[]){ { "samplemind rename loops/ --dry-run", "128_Am_bass_old name.wav" },
                                       { "samplemind rename loops/ -p '{name} {bpm}bpm {key}'", "another pattern" },
+                                      { "samplemind rename --where 'in:Kit' -p 'Kit {instrument} {name}' -n",
+                                        "what a search finds" },
                                       { "samplemind rename --undo", "the old names" },
                                       { 0 } },
     .args_size = sizeof(rename_args),

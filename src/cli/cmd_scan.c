@@ -7,7 +7,7 @@
 
 typedef struct {
     bool errors, no_analyze, watch, again, retry;
-    double time_limit_s;
+    double time_limit_s, embed_hop_s;
 } scan_args;
 
 static const sm_option scan_options[] = {
@@ -21,6 +21,8 @@ static const sm_option scan_options[] = {
     { 0, "retry", SM_OPT_FLAG, offsetof(scan_args, retry), NULL, "try files again that were broken", 0 },
     { 0, "time-limit", SM_OPT_NUMBER, offsetof(scan_args, time_limit_s), "0..",
       "give a file up after so many seconds of work (default: never)", 0 },
+    { 0, "embed-hop", SM_OPT_NUMBER, offsetof(scan_args, embed_hop_s), "0..3600",
+      "seconds between windows of OpenL3 and its like (default: one window; a one-shot costs one)", 0 },
     { 0 }
 };
 
@@ -75,8 +77,7 @@ static int print_errors_row(void *user, const char *path, const char *reason)
     sm_json j;
     sm_json_init(&j, &line, false);
     sm_json_begin_object(&j);
-    sm_json_key(&j, "path");
-    sm_json_string(&j, path);
+    sm_record_write_path(&j, path);
     sm_json_key(&j, "reason");
     sm_json_string(&j, reason);
     sm_json_end_object(&j);
@@ -168,6 +169,7 @@ static int scan(sm_cli *cli, const scan_args *args, sm_library *l, char *const *
     o.precision = cli->common.precision;
     o.jobs = (int)cli->common.jobs;
     o.time_limit_s = args->time_limit_s;
+    o.embed_hop_s = args->embed_hop_s;
     o.list_only = args->no_analyze;
     o.again = args->again;
     o.retry = args->retry;

@@ -80,6 +80,10 @@ static int print_json(const output *o)
     sm_json_begin_object(&j);
     sm_json_key(&j, "count");
     sm_json_int(&j, (int64_t)sm_search_count(o->found));
+    if (sm_search_waiting(o->found) > 0) {
+        sm_json_key(&j, "not_analysed");
+        sm_json_int(&j, (int64_t)sm_search_waiting(o->found));
+    }
     sm_json_key(&j, "query");
     sm_json_string(&j, sm_search_understood(o->found));
     if (o->args->explain) {
@@ -158,6 +162,16 @@ static int print_blocks(const output *o)
     return err;
 }
 
+static void print_counts(const output *o)
+{
+    const size_t waiting = sm_search_waiting(o->found), all = sm_search_count(o->found) + waiting;
+    if (all > sm_search_hits(o->found))
+        fprintf(o->cli->err, "%zu of %zu\n", sm_search_hits(o->found), all);
+    if (waiting > 0)
+        fprintf(o->cli->err, "%zu file%s found by name alone, not analysed yet: samplemind scan\n", waiting,
+                waiting == 1 ? " was" : "s were");
+}
+
 static int print_table(const output *o, const char *const *fields, const char *const *headings, size_t n)
 {
     sm_table *t = NULL;
@@ -168,30 +182,17 @@ static int print_table(const output *o, const char *const *fields, const char *c
             const char *text;
             const bool likeness = !strcmp(fields[k], "score") && !isnan(sm_search_similarity(o->found, i));
             err = sm_search_value(o->found, i, likeness ? "similarity" : fields[k], &number, &text);
+            if (err == 0 && !strcmp(fields[k], "kind") && !sm_search_analysed(o->found, i))
+                text = "(not analysed)";
             if (err == 0)
                 add_cell(t, fields[k], number, text);
         }
     if (err == 0)
         err = sm_table_print(t, o->cli->out);
     sm_table_free(t);
-    if (err == 0 && sm_search_count(o->found) > sm_search_hits(o->found) && !o->cli->common.quiet)
-        fprintf(o->cli->err, "%zu of %zu\n", sm_search_hits(o->found), sm_search_count(o->found));
+    if (err == 0 && !o->cli->common.quiet)
+        print_counts(o);
     return err;
-}
-
-static void csv_text(FILE *out, const char *text)
-{
-    if (!text[strcspn(text, ",\"\r\n")]) {
-        fputs(text, out);
-        return;
-    }
-    fputc('"', out);
-    for (; *text; text++) {
-        if (*text == '"')
-            fputc('"', out);
-        fputc(*text, out);
-    }
-    fputc('"', out);
 }
 
 static int print_csv(const output *o, const char *const *fields, size_t n)
@@ -208,7 +209,7 @@ static int print_csv(const output *o, const char *const *fields, size_t n)
             err = sm_search_value(o->found, i, fields[k], &number, &text);
             fputs(k > 0 ? "," : "", o->cli->out);
             if (err == 0 && text)
-                csv_text(o->cli->out, text);
+                sm_cli_csv(o->cli->out, text);
             else if (err == 0 && !isnan(number)) {
                 sm_format_f32((float)number, number_text);
                 fputs(number_text, o->cli->out);

@@ -32,8 +32,7 @@ static void json_number(sm_json *j, const char *key, double value)
 static void json_sound(sm_json *j, const sm_similar_sound *s)
 {
     sm_json_begin_object(j);
-    sm_json_key(j, "path");
-    sm_json_string(j, s->path);
+    sm_record_write_path(j, s->path);
     sm_json_key(j, "id");
     sm_json_int(j, s->id);
     json_number(j, "distance", s->distance);
@@ -58,8 +57,7 @@ static int print_json(sm_cli *cli, const char *path, const sm_similar_list *list
     sm_json_init(&j, &text, false);
     if (!lines) {
         sm_json_begin_object(&j);
-        sm_json_key(&j, "path");
-        sm_json_string(&j, path);
+        sm_record_write_path(&j, path);
         sm_json_key(&j, "space");
         sm_json_string(&j, sm_similar_list_space(list));
         sm_json_key(&j, "approximate");
@@ -81,50 +79,63 @@ static int print_json(sm_cli *cli, const char *path, const sm_similar_list *list
         sm_json_end_object(&j);
         sm_buffer_text(&text, "\n");
     }
-    if (!text.failed)
-        fwrite(text.data, 1, text.length, cli->out);
-    const int err = text.failed ? SM_ENOMEM : 0;
-    sm_buffer_free(&text);
-    return err;
+    return sm_cli_put(cli, &text);
 }
 
-static void csv_text(FILE *out, const char *text)
+enum { PARTS = 5 };
+static const char *const part_names[PARTS] = { "overall", "timbre", "pitch", "envelope", "rhythm" };
+
+static void parts_of(const sm_similar_sound *s, double out[PARTS])
 {
-    fputc('"', out);
-    for (; *text; text++) {
-        if (*text == '"')
-            fputc('"', out);
-        fputc(*text, out);
-    }
-    fputc('"', out);
+    const double parts[PARTS] = { s->overall, s->timbre, s->pitch, s->envelope, s->rhythm };
+    memcpy(out, parts, sizeof parts);
+}
+
+static void csv_number(FILE *out, double value)
+{
+    char text[32] = "";
+    if (isfinite(value))
+        sm_format_f32((float)value, text);
+    fprintf(out, ",%s", text);
 }
 
 static int print_csv(sm_cli *cli, const sm_similar_list *list)
 {
     size_t n;
     const sm_similar_sound *sounds = sm_similar_list_sounds(list, &n);
-    char number[2][32];
 
-    fprintf(cli->out, "path,id,distance,similarity\n");
+    fputs("path,id,distance,similarity", cli->out);
+    for (int k = 0; k < PARTS; k++)
+        fprintf(cli->out, ",%s", part_names[k]);
+    fputc('\n', cli->out);
     for (size_t i = 0; i < n; i++) {
-        sm_format_f32((float)sounds[i].distance, number[0]);
-        sm_format_f32((float)sounds[i].similarity, number[1]);
-        csv_text(cli->out, sounds[i].path);
-        fprintf(cli->out, ",%lld,%s,%s\n", (long long)sounds[i].id, number[0], number[1]);
+        double parts[PARTS];
+        parts_of(&sounds[i], parts);
+        sm_cli_csv(cli->out, sounds[i].path);
+        fprintf(cli->out, ",%lld", (long long)sounds[i].id);
+        csv_number(cli->out, sounds[i].distance);
+        csv_number(cli->out, sounds[i].similarity);
+        for (int k = 0; k < PARTS; k++)
+            csv_number(cli->out, parts[k]);
+        fputc('\n', cli->out);
     }
     return 0;
 }
 
 static int print_table(sm_cli *cli, const sm_similar_list *list)
 {
-    static const char *const headings[] = { "similarity", "path" };
+    static const char *const headings[] = { "similarity", "overall", "timbre", "pitch", "envelope", "rhythm", "path" };
     size_t n;
     const sm_similar_sound *sounds = sm_similar_list_sounds(list, &n);
     sm_table *t = NULL;
     int err = sm_table_new(headings, SM_LENGTH(headings), &t);
 
     for (size_t i = 0; i < n && err == 0; i++) {
+        double parts[PARTS];
+        parts_of(&sounds[i], parts);
         sm_table_number(t, sounds[i].similarity, 3);
+        for (int k = 0; k < PARTS; k++)
+            sm_table_number(t, parts[k], 2);
         sm_table_text(t, sounds[i].path);
     }
     if (err == 0)
@@ -178,11 +189,12 @@ const sm_command sm_cmd_similar = {
     .most_operands = 1,
     .options = similar_options,
     .common = SM_COMMON_FORMAT | SM_COMMON_JOBS | SM_COMMON_LIBRARY,
-    .examples = (const sm_example[]){ { "samplemind similar kick.wav", "ten sounds like this one" },
-                                      { "samplemind similar kick.wav --by timbre=1,pitch=0",
-                                        "of the same timbre, at any pitch" },
-                                      { "samplemind similar kick.wav -n 50 --json", "for other programs" },
-                                      { 0 } },
+    .examples =
+        (const sm_example[]){
+            { "samplemind similar kick.wav", "ten sounds like this one, and how like in each aspect" },
+            { "samplemind similar kick.wav --by timbre=1,pitch=0", "of the same timbre, at any pitch" },
+            { "samplemind similar kick.wav -n 50 --json", "for other programs" },
+            { 0 } },
     .args_size = sizeof(similar_args),
     .defaults = &(const similar_args){ .limit = 10 },
     .run = similar_run,

@@ -5,19 +5,27 @@
 #include "library/library.h"
 
 typedef struct {
-    sm_strings set, add, remove, only;
+    sm_strings set, unset, add, remove, only;
+    const char *where;
     double least;
     int64_t decimals;
-    bool dry_run, keep_mtime, no_measured, undo;
+    bool dry_run, keep_mtime, no_measured, in_library, undo;
 } tag_args;
 
 static const sm_option tag_options[] = {
     { 's', "set", SM_OPT_LIST, offsetof(tag_args, set), "FIELD=VALUE",
-      "your word: written in any case and remembered; an empty value takes the field away", 0 },
+      "your word, which beats a model's: remembered in the library, and written in any case; an empty value: there is "
+      "none",
+      0 },
+    { 0, "unset", SM_OPT_LIST, offsetof(tag_args, unset), "FIELD", "take your word back: the measured one counts again",
+      0 },
     { 0, "add", SM_OPT_LIST, offsetof(tag_args, add), "WORD", "give the sounds words in the library", 0 },
     { 0, "remove", SM_OPT_LIST, offsetof(tag_args, remove), "WORD", "take words away", 0 },
     { 0, "only", SM_OPT_LIST, offsetof(tag_args, only), "FIELD",
       "write only these, as bpm,key,genre,mood,instrument,comment,keywords,acid,smpl,inst (default: all)", 0 },
+    { 0, "in-library", SM_OPT_FLAG, offsetof(tag_args, in_library), NULL,
+      "your word is kept in the library alone; no file is written", 0 },
+    SM_OPTION_WHERE(tag_args),
     { 0, "set-only", SM_OPT_FLAG, offsetof(tag_args, no_measured), NULL, "write what --set says and nothing else", 0 },
     { 0, "least", SM_OPT_NUMBER, offsetof(tag_args, least), "0..1",
       "smallest confidence of what is written (default: 0.5)", 0 },
@@ -44,7 +52,11 @@ static void print_line(printer *p, const char *path, const sm_tag_told *c)
     if (!p->path || strcmp(p->path, path) != 0)
         fprintf(out, "%s\n", path);
     p->path = path;
-    if (c->kept)
+    if (c->kept && !strcmp(c->where, "library"))
+        fprintf(out,
+                "    %-10s %s is not remembered: the library does not know this file; samplemind scan takes it in\n",
+                c->field, c->after);
+    else if (c->kept)
         fprintf(out, "    %-10s stays %s (--overwrite yes writes %s)\n", c->field, c->before, c->after);
     else
         fprintf(out, "    %-10s %s -> %s   [%s]\n", c->field, c->before ? c->before : "-", *c->after ? c->after : "-",
@@ -84,8 +96,7 @@ static void begin_file(printer *p, const char *path)
     p->text.length = 0;
     sm_json_init(&p->json, &p->text, false);
     sm_json_begin_object(&p->json);
-    sm_json_key(&p->json, "path");
-    sm_json_string(&p->json, path);
+    sm_record_write_path(&p->json, path);
     sm_json_key(&p->json, "changes");
     sm_json_begin_array(&p->json);
 }
@@ -103,6 +114,7 @@ static int end_file(printer *p, bool first)
     return sm_cli_flush(p->cli);
 }
 
+/* Nothing to do is no failure: the query found nothing, the folder is empty. */
 static int all_files(sm_cli *cli, sm_tagger *t, const sm_strings *files, size_t problems)
 {
     printer p = { .cli = cli, .lines = !strcmp(cli->common.format, "table") || !strcmp(cli->common.format, "csv") };
@@ -156,19 +168,6 @@ static int undo(sm_cli *cli, const char *library)
     return sm_exit_of_batch(m.moved, m.failed);
 }
 
-static int collect(sm_cli *cli, char *const *operands, size_t n, sm_strings *files, size_t *problems)
-{
-    sm_strings bad = { 0 };
-    int err = 0;
-    for (size_t i = 0; i < n && err == 0; i++)
-        err = sm_walk(operands[i], files, &bad);
-    for (size_t i = 0; i < bad.length; i++)
-        sm_cli_error(cli, "%s", bad.items[i]);
-    *problems = bad.length;
-    sm_strings_free(&bad);
-    return err;
-}
-
 static char *joined(const sm_strings *list)
 {
     sm_buffer text = { 0 };
@@ -192,6 +191,9 @@ static int open_tagger(sm_cli *cli, const tag_args *a, const char *library, cons
     o.measured = !a->no_measured && !(words && a->set.length == 0 && a->only.length == 0);
     o.set = (const char *const *)a->set.items;
     o.n_set = a->set.length;
+    o.unset = (const char *const *)a->unset.items;
+    o.n_unset = a->unset.length;
+    o.in_library = a->in_library;
     o.add = (const char *const *)a->add.items;
     o.n_add = a->add.length;
     o.remove = (const char *const *)a->remove.items;
@@ -217,13 +219,15 @@ static int tag_run(sm_cli *cli, const void *args, char *const *operands, size_t 
         err = undo(cli, library);
         goto out;
     }
-    if (err == 0 && n == 0)
-        err = sm_cli_usage(cli, "tag needs FILE|DIR|@LIST|-, or --undo");
+    if (err == 0 && n == 0 && !a->where)
+        err = sm_cli_usage(cli, "tag needs FILE|DIR|@LIST|-, --where QUERY, or --undo");
+    if (err == 0 && a->in_library && a->set.length + a->unset.length + a->add.length + a->remove.length == 0)
+        err = sm_cli_usage(cli, "--in-library keeps your word; say it with --set, --unset, --add or --remove");
     if (err == 0)
         err = open_tagger(cli, a, library, cli->common.no_models || cli->common.models.length ? models : NULL, fields,
                           &t);
     if (err == 0)
-        err = collect(cli, operands, n, &files, &problems);
+        err = sm_cli_sounds(cli, operands, n, a->where, &files, &problems);
     sm_cancel_install();
     if (err == 0)
         err = all_files(cli, t, &files, problems);
@@ -238,11 +242,12 @@ out:
 
 const sm_command sm_cmd_tag = {
     .name = "tag",
-    .summary = "write tempo, key, instrument, genre and mood into sound files",
+    .summary = "correct what is known of sounds, and write it into their files",
     .description = "Writes what is known of each file into it: chunks acid, smpl, inst, LIST INFO and id3 of wav, ID3 "
                    "of aiff and mp3, "
                    "comments of flac and Ogg.\n"
-                   "The library says what is known; other files are analysed now. Fields that have a value stay, but "
+                   "The library says what is known, your own word (--set) first; other files are analysed now. Fields "
+                   "that have a value stay, but "
                    "with --overwrite "
                    "yes or --set. The audio\n"
                    "keeps every bit: that is checked before a new file takes the old one's place. The library's "
@@ -252,11 +257,15 @@ const sm_command sm_cmd_tag = {
     .paths = true,
     .options = tag_options,
     .common = SM_COMMON_FORMAT | SM_COMMON_LIBRARY | SM_COMMON_OVERWRITE | SM_COMMON_MODELS,
-    .examples = (const sm_example[]){ { "samplemind tag ~/Samples --dry-run", "what would be written where" },
-                                      { "samplemind tag loop.wav --set bpm=174 --set key=Am", "your word counts" },
-                                      { "samplemind tag kicks/ --only acid,smpl --keep-mtime", "for samplers" },
-                                      { "samplemind tag --undo", "all bytes as they were" },
-                                      { 0 } },
+    .examples =
+        (const sm_example[]){ { "samplemind tag ~/Samples --dry-run", "what would be written where" },
+                              { "samplemind tag loop.wav --set bpm=174 --set key=Am", "your word counts" },
+                              { "samplemind tag rim.wav --set instrument=rim --in-library",
+                                "the classifier was wrong; the file stays as it is" },
+                              { "samplemind tag --where 'kick name:techno' --set genre=techno", "what a search finds" },
+                              { "samplemind tag kicks/ --only acid,smpl --keep-mtime", "for samplers" },
+                              { "samplemind tag --undo", "all bytes as they were" },
+                              { 0 } },
     .args_size = sizeof(tag_args),
     .defaults = &(const tag_args){ .least = 0.5 },
     .run = tag_run,

@@ -153,6 +153,24 @@ void sm_cancel_reset(void);
 /* Operands as paths (paths.c): "@LIST" is replaced by the lines of LIST, "-" by those of standard input (lines, or records
  * ended by zero bytes). Adds to *out. A file whose name begins with @ is written ./@name. */
 int sm_cli_expand(char *const *operands, size_t n, sm_strings *out);
+/* Which sounds a command works on (sounds.c): the files that are named and all below folders; with a query, of these (none
+ * named: of the whole library) those that it finds, the best first. What cannot be walked is printed and counted. */
+int sm_cli_sounds(sm_cli *cli, char *const *operands, size_t n, const char *where, sm_strings *files, size_t *problems);
+#define SM_OPTION_WHERE(args)                                                                                          \
+    {                                                                                                                  \
+        'w', "where", SM_OPT_STRING, offsetof(args, where), "QUERY",                                                   \
+            "what this query finds in the library (of FILE and DIR, where they are given)", 0                          \
+    }
+/* One change of the library for each sound, and what `samplemind collection` and `favourite` say of it. change: SM_E code. */
+struct sm_library;
+typedef int (*sm_cli_change_fn)(void *user, struct sm_library *l, const char *path);
+int sm_cli_change(sm_cli *cli, const sm_strings *files, size_t problems, sm_cli_change_fn change, void *user,
+                  const char *done);
+/* One cell of a CSV (RFC 4180: quoted where it must be). */
+void sm_cli_csv(FILE *out, const char *text);
+/* Text made of JSON to the output, and freed; SM_ENOMEM where it failed. */
+int sm_cli_put(sm_cli *cli, sm_buffer *text);
+
 /* A table of text (table.c). Columns are as wide as their widest cell in terminal cells, numbers to the right. */
 typedef struct sm_table sm_table;
 int sm_table_new(const char *const *headings, size_t columns, sm_table **out);

@@ -33,6 +33,17 @@ int sm_store_words_find(sm_store *s, unsigned in, const char *expression, sm_id_
 /* Indexes one content anew, or takes it out if it has no live file. */
 int sm_store_words_put(sm_store *s, int64_t content, const thesaurus *t);
 
+/* A file that is listed and was never analysed; its words as the index would have them. Texts are valid during the call. */
+typedef struct {
+    int64_t id, size;
+    const char *folder, *name;
+    const char *folder_words, *name_words;
+} sm_waiting_file;
+typedef int (*sm_waiting_fn)(void *user, const sm_waiting_file *f);
+/* Nothing is read where the last scan left none (SM_WAITING_STATE). */
+#define SM_WAITING_STATE "waiting" /* sm_store_state: "1" while files may be listed and not analysed */
+int sm_store_each_waiting(sm_store *s, const thesaurus *t, sm_waiting_fn fn, void *user);
+
 /* ---- sets of contents ---- */
 int sm_store_tagged(sm_store *s, const char *tag, sm_id_fn fn,
                     void *user); /* NULL: any tag; ASCII case does not count */

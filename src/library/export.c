@@ -194,7 +194,7 @@ int sm_export(sm_export_kind kind, const char *const *paths, size_t n, const sm_
     *failed = 0;
     int err = sm_known_open(o->library, false, o->models, &k);
     if (err == 0)
-        err = n > 0 ? absolute_paths(paths, n, &all) : sm_known_files(k, &all);
+        err = n > 0 || o->only_these ? absolute_paths(paths, n, &all) : sm_known_files(k, &all);
     x.paths = (const char *const *)all.items;
     x.n = all.length;
     x.common = common_folder(&all);

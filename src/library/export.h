@@ -17,7 +17,8 @@ typedef struct {
     const char *models;        /* as in sm_options, for files that it does not know */
     const char *const *fields; /* of CSV; and of JSON, where NULL is all */
     size_t n_fields;
-    const char *name;                                       /* of the playlist */
+    bool only_these;  /* also where there are none; else no path means the whole library */
+    const char *name; /* of the playlist */
     int (*progress)(void *user, size_t done, size_t total); /* not 0: stop */
     void (*problem)(void *user, const char *path, const char *reason);
     void *user;

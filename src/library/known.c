@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 
 #include "engine/engine.h"
+#include "library/correction.h"
+#include "library/dupes_parts.h"
 
 struct sm_known {
     sm_store *store;
@@ -52,7 +54,7 @@ sm_store *sm_known_store(sm_known *k)
 
 typedef struct {
     struct stat st;
-    int64_t content;
+    int64_t content, before; /* of the file as it is; what it was when it was analysed */
 } match;
 
 static int compare_file(void *user, const sm_file_row *f)
@@ -61,7 +63,24 @@ static int compare_file(void *user, const sm_file_row *f)
     const int64_t mtime = (int64_t)m->st.st_mtim.tv_sec * 1000000000 + m->st.st_mtim.tv_nsec;
     if (f->state == SM_FILE_ANALYSED && f->size == m->st.st_size && f->mtime_ns == mtime)
         m->content = f->content;
+    else if (f->state == SM_FILE_ANALYSED || f->state == SM_FILE_LISTED)
+        m->before = f->content;
     return 0;
+}
+
+/* Other bytes, the same sound: only its tags differ, and all that is known of it holds. */
+static int sounds_as_before(sm_known *k, const char *path, match *m)
+{
+    sm_dupe_sound now = { 0 };
+    sm_content_row row;
+    uint8_t hash[SM_HASH_BYTES];
+    int err = sm_store_content_get(k->store, m->before, &row);
+    if (err == 0)
+        err = sm_dupe_read(path, &now);
+    if (err == 0 && sm_hash_from_hex(now.audio_hash, hash) && !memcmp(hash, row.audio_hash, SM_HASH_BYTES))
+        m->content = m->before;
+    sm_print_free(&now.print);
+    return err == SM_ENOMEM ? err : 0; /* what cannot be read is told by who wants to read it */
 }
 
 int sm_known_content(sm_known *k, const char *path, int64_t *content)
@@ -71,22 +90,12 @@ int sm_known_content(sm_known *k, const char *path, int64_t *content)
     if (!k->store || stat(path, &m.st) < 0)
         return 0;
     char *absolute = realpath(path, NULL); /* memory of the C library */
-    const int err = absolute ? sm_store_file_find(k->store, absolute, compare_file, &m) : SM_ENOTFOUND;
+    int err = absolute ? sm_store_file_find(k->store, absolute, compare_file, &m) : SM_ENOTFOUND;
     free(absolute);
+    if (err == 0 && m.content == 0 && m.before > 0)
+        err = sounds_as_before(k, path, &m);
     *content = m.content;
     return err == SM_ENOTFOUND ? 0 : err;
-}
-
-/* A correction takes the place of what was measured: as a number where that is one, or the text reads as one. */
-static int correct(void *user, int64_t content, const char *field, const char *value, double time_s)
-{
-    json_t *record = user;
-    const json_t *old = json_object_get(record, field);
-    double number;
-    (void)content;
-    (void)time_s;
-    const bool numeric = sm_parse_double(value, &number) && !json_is_string(old);
-    return json_object_set_new(record, field, numeric ? json_real(number) : json_string(value)) < 0 ? SM_ENOMEM : 0;
 }
 
 static int parse(const char *text, json_t **out)
@@ -98,13 +107,16 @@ static int parse(const char *text, json_t **out)
 static int recall(sm_known *k, int64_t content, const char *path, json_t **out)
 {
     sm_buffer text = { 0 };
+    struct stat st;
     int err = sm_store_record(k->store, content, &text);
     if (err == 0)
         err = text.failed ? SM_ENOMEM : parse(text.data, out);
     if (err == 0)
-        err = sm_store_corrections_of(k->store, content, correct, *out);
+        err = sm_corrections_apply(k->store, content, *out);
     if (err == 0 && sm_utf8_valid(path, strlen(path)))
         json_object_set_new(*out, "path", json_string(path)); /* a copy has the first one's record */
+    if (err == 0 && stat(path, &st) == 0)                     /* and one with other tags the old one's size */
+        json_object_set_new(*out, "file_bytes", json_integer(st.st_size));
     if (err < 0) {
         json_decref(*out);
         *out = NULL;
@@ -131,13 +143,17 @@ static int analyse(sm_known *k, const char *path, json_t **out)
     return err;
 }
 
+int sm_known_record_of(sm_known *k, const char *path, int64_t content, json_t **out)
+{
+    *out = NULL;
+    return content > 0 ? recall(k, content, path, out) : analyse(k, path, out);
+}
+
 int sm_known_record(sm_known *k, const char *path, json_t **out, int64_t *content)
 {
     *out = NULL;
     const int err = sm_known_content(k, path, content);
-    if (err < 0)
-        return err;
-    return *content ? recall(k, *content, path, out) : analyse(k, path, out);
+    return err < 0 ? err : sm_known_record_of(k, path, *content, out);
 }
 
 /* ---- all of it ---- */

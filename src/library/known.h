@@ -1,5 +1,5 @@
-/* What is known of a file: from the library, with the user's corrections, where the file is as it was when it was analysed; else the
- * file is analysed now. Private to library. */
+/* What is known of a file: from the library, with the user's corrections, where the file is as it was when it was analysed, or
+ * sounds the same with other tags; else it is analysed now. Private to library. */
 #ifndef SM_LIBRARY_KNOWN_H
 #define SM_LIBRARY_KNOWN_H
 
@@ -15,6 +15,8 @@ void sm_known_close(sm_known *k);
 sm_store *sm_known_store(sm_known *k); /* NULL: there is no library */
 /* The record as JSON, the caller's (json_decref). *content: 0 where the library does not know the file as it is. */
 int sm_known_record(sm_known *k, const char *path, json_t **out, int64_t *content);
+/* The same where the content is known already (0: analysed now). */
+int sm_known_record_of(sm_known *k, const char *path, int64_t content, json_t **out);
 /* Only what the library has: *content 0 where it knows nothing. */
 int sm_known_content(sm_known *k, const char *path, int64_t *content);
 /* Every file of the library that is there, absolute, by path. */

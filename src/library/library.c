@@ -4,6 +4,7 @@
 
 #include <jansson.h>
 
+#include "library/correction.h"
 #include "library/library.h"
 #include "library/scan.h"
 
@@ -72,7 +73,7 @@ static int take_file(void *user, const sm_file_row *f)
     return 0;
 }
 
-static int find_analysed(sm_library *l, const char *path, int64_t *content)
+int library_content(sm_library *l, const char *path, int64_t *content)
 {
     found_file f = { 0 };
     char *real = realpath(path, NULL);
@@ -88,27 +89,6 @@ static int find_analysed(sm_library *l, const char *path, int64_t *content)
     return 0;
 }
 
-/* The record's value where the user said something else. */
-static int correct_one(void *user, int64_t content, const char *field, const char *value, double time_s)
-{
-    json_t *record = user, *v = NULL;
-    const sm_property *p = sm_property_find(field);
-    double number = 0;
-    (void)content;
-    (void)time_s;
-    if (!p)
-        return 0;
-    if (!value[0])
-        v = json_null();
-    else if (p->text)
-        v = json_string(value);
-    else if (json_is_boolean(json_object_get(record, p->name)))
-        v = json_boolean(strcmp(value, "0") != 0);
-    else
-        v = sm_parse_double(value, &number) ? json_real(number) : json_null();
-    return v && json_object_set_new(record, p->name, v) == 0 ? 0 : SM_ENOMEM;
-}
-
 int sm_library_record(sm_library *l, const char *path, const char **json)
 {
     sm_buffer kept = { 0 };
@@ -116,7 +96,7 @@ int sm_library_record(sm_library *l, const char *path, const char **json)
     char *text = NULL;
     int64_t content = 0;
     *json = NULL;
-    int err = find_analysed(l, path, &content);
+    int err = library_content(l, path, &content);
     if (err == 0)
         err = sm_store_record(l->store, content, &kept);
     if (err == 0 && !(record = json_loads(kept.data, 0, NULL)))
@@ -124,7 +104,7 @@ int sm_library_record(sm_library *l, const char *path, const char **json)
     if (err == 0 && sm_utf8_valid(path, strlen(path))) /* it was analysed under the name of a copy, perhaps */
         json_object_set_new(record, "path", json_string(path));
     if (err == 0)
-        err = sm_store_corrections_of(l->store, content, correct_one, record);
+        err = sm_corrections_apply(l->store, content, record);
     if (err == 0 && !(text = json_dumps(record, JSON_COMPACT | JSON_REAL_PRECISION(9))))
         err = sm_fail(SM_ENOMEM, "%s: no memory for its record", path);
     if (err == 0) {
@@ -138,13 +118,6 @@ int sm_library_record(sm_library *l, const char *path, const char **json)
     json_decref(record);
     sm_buffer_free(&kept);
     return err;
-}
-
-int sm_library_correct(sm_library *l, const char *path, const char *field, const char *value)
-{
-    int64_t content = 0;
-    const int err = find_analysed(l, path, &content);
-    return err < 0 ? err : sm_store_correct(l->store, content, field, value);
 }
 
 /* ---- broken files ---- */

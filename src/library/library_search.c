@@ -33,7 +33,7 @@ static int split_fields(const char *list, sm_strings *out)
 /* Wrong names are told before anything is looked for. */
 static int check_fields(const sm_strings *fields)
 {
-    static const char *const others[] = { "path", "id", "score", "similarity", "copies" };
+    static const char *const others[] = { "path", "id", "score", "similarity", "copies", "corrected" };
     for (size_t i = 0; i < fields->length; i++) {
         query_field f;
         bool known =
@@ -88,6 +88,17 @@ void sm_search_free(sm_search *s)
 size_t sm_search_count(const sm_search *s)
 {
     return search_count(s->answer);
+}
+
+size_t sm_search_waiting(const sm_search *s)
+{
+    return search_waiting_count(s->answer);
+}
+
+int sm_search_analysed(const sm_search *s, size_t i)
+{
+    const search_hit *h = search_hit_at(s->answer, i);
+    return h && h->content > 0;
 }
 
 size_t sm_search_hits(const sm_search *s)
@@ -162,6 +173,17 @@ const char *sm_search_explained(const sm_search *s)
 int sm_search_approximate(const sm_search *s)
 {
     return search_approximate(s->answer);
+}
+
+int sm_library_each_found(sm_library *l, const char *text, sm_path_fn fn, void *user)
+{
+    const search_options all = { .limit = 0 };
+    search *found = NULL;
+    int err = search_run(sm_library_store(l), text, &all, &found);
+    if (err == 0)
+        err = search_each_path(found, fn, user);
+    search_free(found);
+    return err;
 }
 
 int sm_library_thesaurus(sm_buffer *csv)

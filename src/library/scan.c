@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "library/columns.h"
 #include "library/scan.h"
 
 void sm_scan_options_init(sm_scan_options *o)
@@ -117,7 +118,9 @@ static int count_file(void *user, const sm_file_row *f)
 static int scan_once(sm_scan *s, const sm_strings *roots)
 {
     const double start = sm_now_s();
-    int err = list_roots(s, roots);
+    int err = sm_store_state_set(s->store, SM_WAITING_STATE, "1"); /* scan_analyse takes it back */
+    if (err == 0)
+        err = list_roots(s, roots);
     s->result.list_s = sm_now_s() - start;
     if (err == 0 && !s->options->list_only)
         err = scan_analyse(s);

@@ -119,5 +119,7 @@ struct sm_library {
     sm_buffer text; /* what was given out last */
 };
 sm_store *sm_library_store(sm_library *l);
+/* The sound of a file. SM_ENOTFOUND says whether it is broken, waiting, or not in the library. */
+int library_content(sm_library *l, const char *path, int64_t *content);
 
 #endif

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "library/columns.h"
 #include "library/scan.h"
 
 enum { READ_AHEAD = 128, MOST_GROUPS = 64 };
@@ -31,6 +32,7 @@ int scan_engine_open(sm_scan *s, const char *models, sm_engine **out)
     e.backend = o->backend;
     e.jobs = o->jobs;
     e.time_limit_s = o->time_limit_s;
+    e.embed_hop_s = o->embed_hop_s;
     e.progress = on_progress;
     e.user = s;
     int err = sm_engine_open(&e, out);
@@ -323,6 +325,8 @@ int scan_analyse(sm_scan *s)
         err = work(&q);
     if (err == 0)
         err = scan_refresh_done(s);
+    if (err == 0)
+        err = sm_store_state_set(s->store, SM_WAITING_STATE, "0");
     for (size_t i = 0; sm_scan_parts[i] && err == 0; i++)
         if (sm_scan_parts[i]->finish)
             err = sm_scan_parts[i]->finish(s->store);

@@ -97,6 +97,8 @@ int search_run(sm_store *s, const char *text, const search_options *o, search **
         count_found(r);
         err = search_order(r, o);
     }
+    if (err == 0)
+        err = search_waiting(r, o);
     if (err < 0)
         search_free(r);
     else
@@ -135,6 +137,11 @@ size_t search_count(const search *r)
     return r->count;
 }
 
+size_t search_waiting_count(const search *r)
+{
+    return r->n_waiting;
+}
+
 size_t search_hits(const search *r)
 {
     return r->n_hits;
@@ -143,6 +150,32 @@ size_t search_hits(const search *r)
 const search_hit *search_hit_at(const search *r, size_t i)
 {
     return i < r->n_hits ? &r->hits[i] : NULL;
+}
+
+typedef struct {
+    search *r;
+    search_path_fn fn;
+    void *user;
+} path_walk;
+
+static int give_path(void *user, const char *folder, const char *name)
+{
+    const path_walk *w = user;
+    if (!search_place_passes(w->r, folder))
+        return 0;
+    char *path = sm_printf_new("%s/%s", strcmp(folder, "/") ? folder : "", name);
+    const int err = path ? w->fn(w->user, path) : SM_ENOMEM;
+    sm_free(path);
+    return err;
+}
+
+int search_each_path(search *r, search_path_fn fn, void *user)
+{
+    path_walk w = { r, fn, user };
+    int err = 0;
+    for (size_t i = 0; i < r->n_hits && err >= 0; i++)
+        err = sm_store_places(r->store, r->hits[i].content, give_path, &w);
+    return err;
 }
 
 const char *search_cursor(const search *r)

@@ -19,6 +19,7 @@ typedef struct {
     size_t copies;     /* files with this content */
     double score;      /* 0..1: how well the words fit; 1 where only tests were asked */
     double similarity; /* NAN without like: */
+    int64_t bytes;     /* of a file that is not analysed yet (content 0) */
 } search_hit;
 
 /* What ships, and over it the user's thesaurus.csv in the library's folder. */
@@ -30,9 +31,13 @@ typedef struct search search;
 int search_run(sm_store *s, const char *text, const search_options *o, search **out);
 void search_free(search *r);
 
-size_t search_count(const search *r); /* sounds that the query finds, on all pages */
-size_t search_hits(const search *r);  /* on this page */
+size_t search_count(const search *r);         /* sounds that the query finds, on all pages */
+size_t search_waiting_count(const search *r); /* files not analysed yet whose names fit, likewise, not among those */
+size_t search_hits(const search *r);          /* on this page */
 const search_hit *search_hit_at(const search *r, size_t i);
+/* Every file of the sounds of this page, copies too where the query lets their folders through; by sound. */
+typedef int (*search_path_fn)(void *user, const char *path);
+int search_each_path(search *r, search_path_fn fn, void *user);
 const char *search_cursor(const search *r);     /* NULL: nothing follows */
 const char *search_understood(const search *r); /* the query as it was understood, in the language itself */
 const char *search_explained(const search *r);  /* in words, a line an item */

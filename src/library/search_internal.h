@@ -49,7 +49,7 @@ struct search {
     size_t count;
     bool approximate;
     search_hit *hits;
-    size_t n_hits;
+    size_t n_hits, n_waiting; /* of n_waiting only some are hits */
     char *cursor;
     sm_buffer understood, explained;
 };
@@ -76,6 +76,15 @@ int search_likeness(search *r);
 int search_order(search *r, const search_options *o);
 /* Does this folder pass a folder: test? */
 bool search_folder_matches(const char *folder, const char *wanted);
+/* Is a file in this folder meant, or only a copy of it elsewhere? */
+bool search_place_passes(const search *r, const char *folder);
+
+/* Which query it is, in cursors. */
+uint64_t search_mark(const search *r);
+/* Files that are not analysed yet behind what is (search_waiting.c): adds hits and sets the cursor where there is room on the page. */
+int search_waiting(search *r, const search_options *o);
+/* The last page ended among them, at this file (0: before the first). */
+bool search_cursor_is_waiting(const search *r, const char *cursor, int64_t *after);
 
 static inline bool search_bit(const uint64_t *bits, size_t i)
 {

@@ -89,6 +89,11 @@ static bool folder_passes(const query *q, const char *folder)
     return true;
 }
 
+bool search_place_passes(const search *r, const char *folder)
+{
+    return folder_passes(r->q, folder);
+}
+
 /* ---- keys ---- */
 
 typedef struct {
@@ -359,7 +364,7 @@ static int add_ties(ordering *o, const candidate *ties, size_t n, const placed *
 
 /* ---- cursors: the keys and the id of the last hit, and which query they belong to ---- */
 
-static uint64_t query_mark(const search *r)
+uint64_t search_mark(const search *r)
 {
     return sm_fnv1a64(r->understood.data ? r->understood.data : "", r->understood.length);
 }
@@ -367,7 +372,7 @@ static uint64_t query_mark(const search *r)
 static int write_cursor(const ordering *o, const candidate *last, char **out)
 {
     sm_buffer text = { 0 };
-    sm_buffer_printf(&text, "%016" PRIx64 ".%" PRIx32, query_mark(o->r), last->id);
+    sm_buffer_printf(&text, "%016" PRIx64 ".%" PRIx32, search_mark(o->r), last->id);
     for (size_t k = 0; k < o->n_keys; k++) {
         uint64_t bits;
         memcpy(&bits, &last->key[k], sizeof bits);
@@ -386,7 +391,7 @@ static int read_cursor(const ordering *o, const char *text, candidate *out)
     uint64_t mark = 0;
     int used = 0, more = 0;
     *out = (candidate){ .id = 0 };
-    if (sscanf(text, "%16" SCNx64 ".%8" SCNx32 "%n", &mark, &out->id, &used) < 2 || mark != query_mark(o->r))
+    if (sscanf(text, "%16" SCNx64 ".%8" SCNx32 "%n", &mark, &out->id, &used) < 2 || mark != search_mark(o->r))
         return sm_fail(SM_EUSAGE, "the cursor %.60s belongs to another query", text);
     for (size_t k = 0; k < o->n_keys; k++) {
         uint64_t bits = 0;
@@ -528,6 +533,9 @@ int search_order(search *r, const search_options *options)
 {
     ordering o = { .r = r };
     page p = { 0 };
+    int64_t after;
+    if (search_cursor_is_waiting(r, options->cursor, &after))
+        return 0; /* all of these were shown */
     int err = make_keys(&o);
     if (err == 0)
         err = gather(&o);

@@ -97,10 +97,69 @@ static bool is_target(const query_node *n)
     return false;
 }
 
+/* ---- the user's word ---- */
+
+typedef struct {
+    sm_buffer names;
+    const char *field; /* that is looked for, or NULL */
+    bool found;
+} correction_list;
+
+static int note_correction(void *user, int64_t content, const char *field, const char *value, double time_s)
+{
+    correction_list *l = user;
+    (void)content;
+    (void)value;
+    (void)time_s;
+    l->found |= l->field && !strcmp(l->field, field);
+    sm_buffer_printf(&l->names, "%s%s", l->names.length > 0 ? "," : "", field);
+    return l->names.failed ? SM_ENOMEM : 0;
+}
+
+/* "instrument,key": what of this hit the user said; NULL: nothing. */
+static int corrected_text(search *r, size_t i, const char **text)
+{
+    correction_list l = { .field = NULL };
+    *text = NULL;
+    int err = r->hits[i].content > 0 ? sm_store_corrections_of(r->store, r->hits[i].content, note_correction, &l) : 0;
+    if (err == 0 && l.names.length > 0 && !(*text = sm_arena_strdup(r->arena, l.names.data)))
+        err = SM_ENOMEM;
+    sm_buffer_free(&l.names);
+    return err;
+}
+
+/* Where a word or target was judged by what the user said. */
+static int say_user(search *r, size_t content, const query_node *n, sm_buffer *by)
+{
+    int err = 0;
+    bool any = false;
+    for (size_t k = 0; n->meaning && k < n->meaning->n_rows && err == 0 && !any; k++) {
+        const thesaurus_row *row = &n->meaning->rows[k];
+        correction_list l = { .field = row->kind == THESAURUS_CLASS        ? "instrument"
+                                       : row->kind == THESAURUS_DESCRIPTOR ? row->target
+                                                                           : NULL };
+        if (l.field)
+            err = sm_store_corrections_of(r->store, (int64_t)content, note_correction, &l);
+        any = l.found;
+        sm_buffer_free(&l.names);
+    }
+    if (n->kind == QUERY_TEST) {
+        correction_list l = { .field = n->field.name };
+        err = sm_store_corrections_of(r->store, (int64_t)content, note_correction, &l);
+        any = l.found;
+        sm_buffer_free(&l.names);
+    }
+    if (any)
+        sm_buffer_text(by, by->length > 0 ? " (your word)" : "your word");
+    return err;
+}
+
 int search_why(search *r, size_t hit, search_why_fn fn, void *user)
 {
     const size_t i = (size_t)r->hits[hit].content;
     int err = 0;
+    if (i == 0)
+        return fn(user, "name", r->hits[hit].score, "not analysed yet; found by its name");
     for (size_t k = 0; k < r->q->n_leaves && err == 0; k++) {
         const search_leaf *leaf = &r->leaves[k];
         const query_node *n = leaf->node;
@@ -112,6 +171,8 @@ int search_why(search *r, size_t hit, search_why_fn fn, void *user)
             err = say_target(r, n, i, &by, &score);
         else
             score = leaf_score(r, leaf, i, &by, r);
+        if (err == 0)
+            err = say_user(r, i, n, &by);
         sm_buffer_printf(&item, "%s%s", n->negated ? "-" : "", n->kind == QUERY_TEST ? n->field.name : n->text);
         if (err == 0)
             err = by.failed || item.failed
@@ -132,12 +193,14 @@ int search_value(search *r, size_t i, const char *field, double *number, const c
     const size_t id = (size_t)r->hits[i].content;
     *number = NAN;
     *text = NULL;
+    if (!strcmp(field, "corrected"))
+        return corrected_text(r, i, text);
     if (!strcmp(field, "score") || !strcmp(field, "similarity")) {
         *number = *field == 's' && field[1] == 'c' ? r->hits[i].score : r->hits[i].similarity;
         return 0;
     }
     if (!strcmp(field, "copies") || !strcmp(field, "id")) {
-        *number = *field == 'c' ? (double)r->hits[i].copies : (double)r->hits[i].content;
+        *number = *field == 'c' ? (double)r->hits[i].copies : id > 0 ? (double)id : (double)NAN;
         return 0;
     }
     if (!strcmp(field, "path")) {
@@ -147,6 +210,11 @@ int search_value(search *r, size_t i, const char *field, double *number, const c
     const bool own = sm_property_find(field) != NULL; /* also key_camelot and note_name, which queries fold into one */
     if (!own && (!query_field_find(field, &f) || f.type > QUERY_NOTE))
         return query_field_unknown(field);
+    if (id == 0) { /* not analysed yet: only its size is known */
+        if (own && !strcmp(sm_property_find(field)->name, "file_bytes"))
+            *number = (double)r->hits[i].bytes;
+        return 0;
+    }
     const char *name = own ? sm_property_find(field)->name : f.type == QUERY_NOTE ? "note_name" : f.name;
     const sm_property *p = sm_property_find(name);
     if (p && p->text) {
@@ -193,6 +261,26 @@ static int write_field(search *r, size_t i, const char *field, sm_json *j)
     return 0;
 }
 
+/* Only where there is something: "corrected":["instrument"]. */
+static int write_corrected(search *r, size_t i, sm_json *j)
+{
+    const char *text = NULL;
+    const int err = corrected_text(r, i, &text);
+    if (err < 0 || !text)
+        return err;
+    sm_json_key(j, "corrected");
+    sm_json_begin_array(j);
+    for (const char *p = text; *p;) {
+        char name[64];
+        const size_t n = strcspn(p, ",");
+        snprintf(name, sizeof name, "%.*s", (int)n, p);
+        sm_json_string(j, name);
+        p += n + (p[n] == ',');
+    }
+    sm_json_end_array(j);
+    return 0;
+}
+
 int search_hit_json(search *r, size_t i, const char *const *fields, size_t n_fields, bool why, sm_json *j)
 {
     static const char *const usual[] = { "kind", "duration_s", "instrument",    "bpm",
@@ -200,7 +288,15 @@ int search_hit_json(search *r, size_t i, const char *const *fields, size_t n_fie
     const search_hit *h = &r->hits[i];
     int err = 0;
     sm_json_begin_object(j);
-    if (!fields) {
+    if (!fields && h->content == 0) {
+        sm_record_write_path(j, h->path);
+        sm_json_key(j, "analysed");
+        sm_json_bool(j, false);
+        sm_json_key(j, "score");
+        sm_json_f32(j, h->score);
+        sm_json_key(j, "file_bytes");
+        sm_json_int(j, h->bytes);
+    } else if (!fields) {
         sm_record_write_path(j, h->path);
         sm_json_key(j, "id");
         sm_json_int(j, h->content);
@@ -219,6 +315,8 @@ int search_hit_json(search *r, size_t i, const char *const *fields, size_t n_fie
     }
     for (size_t k = 0; k < n_fields && err == 0; k++)
         err = write_field(r, i, fields[k], j);
+    if (err == 0 && fields == usual)
+        err = write_corrected(r, i, j);
     if (err == 0 && why) {
         sm_json_key(j, "why");
         sm_json_begin_array(j);

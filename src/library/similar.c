@@ -11,7 +11,7 @@ struct sm_similar {
     int64_t content;
     bool exact;
     double weights[SM_SIMILARITIES];   /* they add up to 1 */
-    sm_space_index space, descriptors; /* only what the weights want; the other is empty */
+    sm_space_index space, descriptors; /* what the weights want, and perhaps the other; else empty */
     float *vector;                     /* in `space`, of length 1 */
     float aspects[SM_ASPECT_VALUES];   /* in `descriptors` */
 };
@@ -87,6 +87,17 @@ static bool wants_aspects(const sm_similar *x)
     return x->weights[0] < 1;
 }
 
+static bool wants_space(const sm_similar *x)
+{
+    return x->weights[0] > 0;
+}
+
+/* The rows that are searched. */
+static sm_vectors *rows_of(const sm_similar *x)
+{
+    return wants_space(x) ? x->space.vectors : x->descriptors.vectors;
+}
+
 /* ---- the sound that others are compared with ---- */
 
 static void set_vector(sm_similar *x, const float *raw)
@@ -96,6 +107,15 @@ static void set_vector(sm_similar *x, const float *raw)
     const double square = sm_vectors_dot(x->vector, x->vector, dims), by = square > 0 ? 1 / sqrt(square) : 0;
     for (size_t j = 0; j < dims; j++)
         x->vector[j] = (float)(by * (double)x->vector[j]);
+}
+
+/* What only is to be shown may be missing. */
+static int spared(int err, bool wanted, sm_space_index *index)
+{
+    if (err != SM_ENOTFOUND || wanted)
+        return err;
+    sm_space_index_close(index);
+    return 0;
 }
 
 static int from_library(sm_similar *x)
@@ -109,11 +129,13 @@ static int from_library(sm_similar *x)
         if (err == 0)
             set_vector(x, values);
         sm_free(values);
+        err = spared(err, wants_space(x), &x->space);
     }
     if (err == 0 && x->descriptors.fit) {
         err = sm_store_vector_get(x->store, x->content, x->descriptors.id, raw, x->descriptors.dims);
         if (err == 0)
             sm_fit_apply(x->descriptors.fit, raw, x->aspects);
+        err = spared(err, wants_aspects(x), &x->descriptors);
     }
     return err;
 }
@@ -138,6 +160,8 @@ static int from_record(sm_similar *x, const sm_record *r)
         set_vector(x, e->values);
         return 0;
     }
+    if (!wants_space(x))
+        sm_space_index_close(&x->space);
     return x->space.fit
                ? sm_fail(
                      SM_ENOTFOUND,
@@ -158,7 +182,9 @@ static int from_file(sm_similar *x, const char *path, const char *home)
     sm_options_init(&options);
     options.home = home;
     options.jobs = x->pool ? sm_pool_threads(x->pool) : 1;
-    options.models = !x->space.fit ? "" : own == 10 && !strncmp(x->space.name, "samplemind", 10) ? "samplemind" : NULL;
+    options.models = !wants_space(x)                                          ? ""
+                     : own == 10 && !strncmp(x->space.name, "samplemind", 10) ? "samplemind"
+                                                                              : NULL;
     int err = sm_engine_open(&options, &engine);
     if (err == 0)
         err = sm_analyze_file(engine, path, &record);
@@ -217,10 +243,11 @@ int sm_similar_open(sm_store *s, sm_pool *pool, const sm_similar_query *q, sm_si
         x->store = s;
         x->pool = pool;
         x->exact = q->exact;
-        if (x->weights[0] > 0)
-            err = sm_space_index_open(s, pool, q->space, &x->space);
-        if (err == 0 && wants_aspects(x))
-            err = sm_space_index_open(s, pool, SM_ASPECT_SPACE, &x->descriptors);
+        if (wants_space(x) || q->all_parts)
+            err = spared(sm_space_index_open(s, pool, q->space, &x->space), wants_space(x), &x->space);
+        if (err == 0 && (wants_aspects(x) || q->all_parts))
+            err = spared(sm_space_index_open(s, pool, SM_ASPECT_SPACE, &x->descriptors), wants_aspects(x),
+                         &x->descriptors);
         if (err == 0 && x->descriptors.fit && x->descriptors.dims != sm_aspect_values())
             err = sm_fail(SM_EFORMAT, "the library's descriptors are of another version; scan it again");
     }
@@ -254,7 +281,7 @@ int64_t sm_similar_content(const sm_similar *x)
 
 const char *sm_similar_space(const sm_similar *x)
 {
-    return x->space.fit ? x->space.name : x->descriptors.name;
+    return wants_space(x) ? x->space.name : x->descriptors.name;
 }
 
 /* ---- scores ---- */
@@ -360,8 +387,10 @@ static int search(sm_similar *x, sm_vectors *rows, const sm_vectors_query *q, si
 static int best_once(sm_similar *x, const uint64_t *wanted, size_t n_bits, size_t limit, sm_hit *hits, size_t *n,
                      bool *approximate)
 {
-    sm_vectors *rows = x->space.fit ? x->space.vectors : x->descriptors.vectors;
-    sm_vectors_query q = { .vector = x->vector, .weight = x->weights[0], .except = x->content, .limit = limit };
+    sm_vectors *rows = rows_of(x);
+    sm_vectors_query q = {
+        .vector = wants_space(x) ? x->vector : NULL, .weight = x->weights[0], .except = x->content, .limit = limit
+    };
     float *extra = NULL;
     uint64_t *keep = NULL;
     size_t kept;
@@ -413,7 +442,7 @@ int sm_similar_parts(sm_similar *x, int64_t content, double out[SM_SIMILARITIES]
 
 static int all_scores(sm_similar *x, const uint64_t *wanted, size_t n_bits, float *similarity)
 {
-    sm_vectors *rows = x->space.fit ? x->space.vectors : x->descriptors.vectors;
+    sm_vectors *rows = rows_of(x);
     const size_t n = sm_vectors_rows(rows);
     float *extra = NULL;
     int err = make_extra(x, rows, &extra);
@@ -423,7 +452,7 @@ static int all_scores(sm_similar *x, const uint64_t *wanted, size_t n_bits, floa
         if (id < 1 || (uint64_t)id >= n_bits || !is_wanted(wanted, n_bits, id))
             continue;
         const double dot =
-            x->space.fit ? sm_vectors_dot(x->vector, sm_vectors_row(rows, row), (size_t)sm_fit_to(x->space.fit)) : 0;
+            wants_space(x) ? sm_vectors_dot(x->vector, sm_vectors_row(rows, row), (size_t)sm_fit_to(x->space.fit)) : 0;
         similarity[id] = (float)sm_similarity(x->weights[0] * dot + (extra ? (double)extra[row] : 0));
     }
     sm_free(extra);

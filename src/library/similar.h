@@ -12,6 +12,7 @@ typedef struct {
         by; /* "timbre=1,pitch=0.5": weights of overall, timbre, pitch, envelope, rhythm. NULL: overall=1. What is not named
                         * counts 0, or 1 where all that is named is 0 */
     bool exact;       /* never by cells */
+    bool all_parts;   /* sm_similar_parts knows also what has no weight, where the library has it */
     const char *home; /* of models, for a file that is analysed now; NULL: the default */
 } sm_similar_query;
 

@@ -137,7 +137,7 @@ static int collect(sm_similar_list *l, sm_store *s, sm_similar *x, const uint64_
 
 static int find_in(sm_store *s, sm_pool *pool, const sm_similar_options *o, const char *path, sm_similar_list *l)
 {
-    sm_similar_query q = { .space = o->space, .by = o->by, .exact = o->exact != 0, .home = o->home };
+    sm_similar_query q = { .space = o->space, .by = o->by, .exact = o->exact != 0, .all_parts = true, .home = o->home };
     sm_similar *x = NULL;
     uint64_t *wanted = NULL;
     size_t n_bits = 0;

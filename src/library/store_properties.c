@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "dsp/dsp.h"
+#include "library/correction.h"
 #include "library/store_internal.h"
 
 enum { MOST = 128 };
@@ -231,28 +232,36 @@ int sm_store_each_values(sm_store *s, const sm_property *const *columns, size_t 
 
 /* ---- the user's word over the record's ---- */
 
-static int apply_one(void *user, int64_t content, const char *field, const char *value, double time_s)
+typedef struct {
+    sm_store *s;
+    int64_t content;
+} applied;
+
+static int apply_value(void *user, const sm_property *p, const char *value)
 {
-    sm_store *s = user;
-    const sm_property *p = sm_property_find(field);
+    const applied *a = user;
     sqlite3_stmt *st = NULL;
     char sql[128];
     double number = 0;
-    (void)time_s;
-    if (!p)
-        return 0; /* of a field that this version does not have */
     snprintf(sql, sizeof sql, "UPDATE properties SET \"%s\" = ? WHERE content = ?", p->name);
-    int err = sql_prepare(&s->sql, sql, &st);
+    int err = sql_prepare(&a->s->sql, sql, &st);
     if (err < 0)
         return err;
     if (p->text)
         sql_bind_text(st, 1, value[0] ? value : NULL);
     else
         sql_bind_number(st, 1, sm_parse_double(value, &number) ? number : (double)NAN);
-    sqlite3_bind_int64(st, 2, content);
-    err = sql_step(&s->sql, st);
+    sqlite3_bind_int64(st, 2, a->content);
+    err = sql_step(&a->s->sql, st);
     sqlite3_finalize(st);
     return SM_MIN(err, 0);
+}
+
+static int apply_one(void *user, int64_t content, const char *field, const char *value, double time_s)
+{
+    applied a = { user, content };
+    (void)time_s;
+    return sm_correction_each(field, value, apply_value, &a);
 }
 
 int store_apply_corrections(sm_store *s, int64_t content)

@@ -2,6 +2,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "library/correction.h"
 #include "library/store_internal.h"
 
 static double now_s(void)
@@ -11,19 +12,16 @@ static double now_s(void)
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-/* ---- corrections ---- */
-
-static int check_value(const sm_property *p, const char *value)
+/* What is said of one, or of all where id is 0: two statements, so that the first goes by its index. */
+static int prepare_of(sm_store *s, int64_t id, const char *of_one, const char *of_all, sqlite3_stmt **st)
 {
-    double number = 0;
-    if (p->text || !value[0])
-        return 0;
-    if (!sm_parse_double(value, &number))
-        return sm_fail(SM_EUSAGE, "%s is a number, not \"%s\"", p->name, value);
-    if (number < p->low || number > p->high)
-        return sm_fail(SM_EUSAGE, "%s is %s; it lies between %g and %g", p->name, value, p->low, p->high);
-    return 0;
+    const int err = sql_prepare(&s->sql, id > 0 ? of_one : of_all, st);
+    if (err == 0 && id > 0)
+        sqlite3_bind_int64(*st, 1, id);
+    return err;
 }
+
+/* ---- corrections ---- */
 
 /* The record's own values again, before what is left of the corrections goes over them. */
 static int properties_of_record(sm_store *s, int64_t content)
@@ -59,23 +57,14 @@ static int put_correction(sm_store *s, int64_t content, const char *field, const
 
 int sm_store_correct(sm_store *s, int64_t content, const char *field, const char *value)
 {
-    const sm_property *p = sm_property_find(field);
+    char kept[SM_CORRECTION_SIZE];
+    const sm_property *p = NULL;
     bool own = false;
-    if (!p) {
-        const sm_property *all;
-        const char *names[256];
-        const size_t n = sm_properties(&all);
-        for (size_t i = 0; i < n && i < SM_LENGTH(names); i++)
-            names[i] = all[i].name;
-        const char *near = sm_text_nearest(field, names, SM_MIN(n, SM_LENGTH(names)));
-        return sm_fail(SM_EUSAGE, "there is no field \"%s\"%s%s%s", field, near ? "; did you mean \"" : "",
-                       near ? near : "", near ? "\"?" : "");
-    }
-    int err = value ? check_value(p, value) : 0;
+    int err = sm_correction_read(field, value ? value : "", &p, kept);
     if (err == 0)
         err = sm_store_begin(s, &own);
     if (err == 0)
-        err = put_correction(s, content, p->name, value);
+        err = put_correction(s, content, p->name, value ? kept : NULL);
     if (err == 0 && !value)
         err = properties_of_record(s, content);
     if (err == 0)
@@ -98,14 +87,10 @@ int sm_store_corrections_of(sm_store *s, int64_t content, sm_correction_fn fn, v
 {
     sqlite3_stmt *st = NULL;
     correction_walk w = { fn, user };
-    const int err = sql_prepare(&s->sql,
-                                "SELECT content, field, value, time_s FROM corrections"
-                                " WHERE ?1 = 0 OR content = ?1 ORDER BY content, field",
-                                &st);
-    if (err < 0)
-        return err;
-    sqlite3_bind_int64(st, 1, content);
-    return store_walk(s, st, give_correction, &w);
+    const int err =
+        prepare_of(s, content, "SELECT content, field, value, time_s FROM corrections WHERE content = ? ORDER BY field",
+                   "SELECT content, field, value, time_s FROM corrections ORDER BY content, field", &st);
+    return err < 0 ? err : store_walk(s, st, give_correction, &w);
 }
 
 /* ---- tags ---- */
@@ -149,14 +134,9 @@ int sm_store_tags_of(sm_store *s, int64_t content, sm_tag_fn fn, void *user)
 {
     sqlite3_stmt *st = NULL;
     tag_walk w = { fn, user };
-    const int err =
-        content > 0 ? sql_prepare(&s->sql, "SELECT content, tag, by FROM tags WHERE content = ? ORDER BY tag, by", &st)
-                    : sql_prepare(&s->sql, "SELECT content, tag, by FROM tags ORDER BY content, tag, by", &st);
-    if (err < 0)
-        return err;
-    if (content > 0)
-        sqlite3_bind_int64(st, 1, content);
-    return store_walk(s, st, give_tag, &w);
+    const int err = prepare_of(s, content, "SELECT content, tag, by FROM tags WHERE content = ? ORDER BY tag, by",
+                               "SELECT content, tag, by FROM tags ORDER BY content, tag, by", &st);
+    return err < 0 ? err : store_walk(s, st, give_tag, &w);
 }
 
 /* ---- favourites and collections ---- */
@@ -266,14 +246,9 @@ int sm_store_collection_items(sm_store *s, int64_t id, sm_id_fn fn, void *user)
 {
     sqlite3_stmt *st = NULL;
     id_walk w = { fn, user };
-    const int err =
-        id > 0 ? sql_prepare(&s->sql, "SELECT content FROM collection_items WHERE collection = ? ORDER BY content", &st)
-               : sql_prepare(&s->sql, "SELECT content FROM favourites ORDER BY time_s, content", &st);
-    if (err < 0)
-        return err;
-    if (id > 0)
-        sqlite3_bind_int64(st, 1, id);
-    return store_walk(s, st, give_id, &w);
+    const int err = prepare_of(s, id, "SELECT content FROM collection_items WHERE collection = ? ORDER BY content",
+                               "SELECT content FROM favourites ORDER BY time_s, content", &st);
+    return err < 0 ? err : store_walk(s, st, give_id, &w);
 }
 
 /* ---- a file that was edited in place ---- */

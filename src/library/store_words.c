@@ -259,3 +259,60 @@ int sm_store_words_put(sm_store *s, int64_t content, const thesaurus *t)
     sm_buffer_free(&description);
     return err;
 }
+
+/* ---- what is not in it: files that wait for their analysis ---- */
+
+typedef struct {
+    place_words words;
+    int64_t folder_id; /* whose words are in words.folder */
+    sm_waiting_fn fn;
+    void *user;
+} waiting_walk;
+
+static int give_waiting(void *user, sqlite3_stmt *st)
+{
+    waiting_walk *w = user;
+    const sm_waiting_file f = { .id = sqlite3_column_int64(st, 0),
+                                .size = sqlite3_column_int64(st, 1),
+                                .name = sql_text(st, 2),
+                                .folder = sql_text(st, 3) };
+    sm_waiting_file out = f;
+    if (f.id >> 24 != w->folder_id) {
+        w->folder_id = f.id >> 24;
+        w->words.folder.length = 0;
+        sm_buffer_text(&w->words.folder, "");
+        words_cut(telling_part(&w->words.roots, f.folder), w->words.t, &w->words.folder);
+    }
+    w->words.name.length = 0;
+    sm_buffer_text(&w->words.name, "");
+    words_cut_name(f.name, w->words.t, &w->words.name);
+    if (w->words.name.failed || w->words.folder.failed)
+        return SM_ENOMEM;
+    out.folder_words = w->words.folder.data;
+    out.name_words = w->words.name.data;
+    return w->fn(w->user, &out);
+}
+
+int sm_store_each_waiting(sm_store *s, const thesaurus *t, sm_waiting_fn fn, void *user)
+{
+    waiting_walk w = { .words = { .t = t }, .fn = fn, .user = user };
+    sm_buffer state = { 0 };
+    sqlite3_stmt *st = NULL;
+    int err = sm_store_state_get(s, SM_WAITING_STATE, &state);
+    const bool some = err == 0 && state.data && !strcmp(state.data, "1");
+    sm_buffer_free(&state);
+    if (err < 0 || !some)
+        return err;
+    err = sm_store_each_root(s, note_root, &w.words.roots);
+    if (err == 0)
+        err = sql_prepare(&s->sql,
+                          "SELECT f.id, f.size, f.name, d.path FROM files f JOIN folders d ON d.id = f.id >> 24"
+                          " WHERE f.state = 0 AND f.content IS NULL ORDER BY f.id",
+                          &st);
+    if (err == 0)
+        err = store_walk(s, st, give_waiting, &w);
+    sm_strings_free(&w.words.roots);
+    sm_buffer_free(&w.words.name);
+    sm_buffer_free(&w.words.folder);
+    return err;
+}

@@ -6,20 +6,28 @@
 #include <time.h>
 
 #include "audio/tag.h"
+#include "library/correction.h"
 #include "library/known.h"
 #include "library/moves.h"
 
-enum { MOST_SET = 64 };
-
 /* What can be written, by the user's names; chunks of wav are fields too. */
 static const char *const chunk_names[] = { "acid", "smpl", "inst" };
+
+/* What the user says of a field that the library has; `kept` as correction.h reads it. */
+typedef struct {
+    const sm_property *p;
+    bool unset; /* it is taken back */
+    char kept[SM_CORRECTION_SIZE];
+} said;
 
 struct sm_tagger {
     sm_known *known;
     sm_tagger_options o;
     bool fields[SM_TAG_FIELDS], chunks[3]; /* that are written where they are known */
-    char *set[SM_TAG_FIELDS];              /* the user's word */
-    char batch[32];                        /* all files of one call of the program are taken back together */
+    char *set[SM_TAG_FIELDS];              /* the user's word, for files */
+    said *said;                            /* and for the library */
+    size_t n_said;
+    char batch[32]; /* all files of one call of the program are taken back together */
 };
 
 void sm_tagger_options_init(sm_tagger_options *o)
@@ -50,7 +58,7 @@ static int unknown_field(const char *name, size_t n)
     const char *near = sm_text_nearest(word, names, SM_LENGTH(names));
     const int err = sm_fail(SM_EUSAGE,
                             "\"%s\" is no field of tags%s%s%s; there are title, comment, genre, mood, "
-                            "instrument, bpm, key, keywords, acid, smpl, inst",
+                            "instrument, bpm, key, keywords, acid, smpl, inst; and for --set the fields of the library",
                             word, near ? ", did you mean \"" : "", near ? near : "", near ? "\"?" : "");
     sm_free(word);
     return err;
@@ -80,36 +88,66 @@ static int read_fields(sm_tagger *t, const char *list)
     return 0;
 }
 
-static int check_value(int field, const char *value)
+/* A word about a field of the library; fields that only files have are no error: *known false. */
+static int add_said(sm_tagger *t, const char *field, const char *value, bool unset, bool only_files, bool *known)
 {
-    double bpm;
-    if (field == SM_TAG_BPM && *value && !(sm_parse_double(value, &bpm) && bpm > 0 && bpm < 1000))
-        return sm_fail(SM_EUSAGE, "bpm=%s: a number of beats a minute was expected", value);
-    if (field == SM_TAG_KEY && *value &&
-        (strlen(value) > 3 || !strchr("ABCDEFGo", value[0]) || value[1 + strspn(value + 1, "#bm")]))
-        return sm_fail(SM_EUSAGE, "key=%s: \"Am\", \"C#\", \"Ebm\" or \"o\" for no key were expected", value);
+    said *x = &t->said[t->n_said];
+    *known = !(only_files && !sm_property_find(field));
+    if (!*known)
+        return 0;
+    const int err = sm_correction_read(field, value, &x->p, x->kept);
+    x->unset = unset;
+    t->n_said += err == 0;
+    return err;
+}
+
+static int set_text(sm_tagger *t, int f, const char *value, const char *kept)
+{
+    char key[8];
     if (!sm_utf8_valid(value, strlen(value)))
         return sm_fail(SM_EUSAGE, "a value that is no UTF-8");
-    return 0;
+    if (f == SM_TAG_KEY && kept && *kept) {
+        sm_key_short(kept, key); /* "8A" and "A minor" are Am in files */
+        value = key;
+    } else if (f == SM_TAG_INSTRUMENT && kept)
+        value = kept;
+    sm_free(t->set[f]);
+    t->set[f] = sm_strdup(value);
+    return t->set[f] ? 0 : SM_ENOMEM;
+}
+
+/* A field of files, of the library, or both. */
+static int set_one(sm_tagger *t, const char *text)
+{
+    const char *equals = strchr(text, '=');
+    const size_t n = equals ? (size_t)(equals - text) : 0;
+    char name[64];
+    bool known = true;
+    if (!equals)
+        return sm_fail(SM_EUSAGE, "\"%s\": FIELD=VALUE was expected", text);
+    snprintf(name, sizeof name, "%.*s", (int)SM_MIN(n, sizeof name - 1), text);
+    const int f = field_of(text, n);
+    const bool no_key = f == SM_TAG_KEY && !strcmp(equals + 1, "o"); /* as ID3 writes it */
+    if (f < 0 && !sm_property_find(name) && strcmp(name, "note") != 0)
+        return unknown_field(text, n);
+    int err = add_said(t, name, no_key ? "" : equals + 1, false, f >= 0, &known);
+    if (err == 0 && f == SM_TAG_BPM && equals[1] && !strcmp(t->said[t->n_said - 1].kept, "0"))
+        err = sm_fail(SM_EUSAGE, "bpm=%s: a number of beats a minute was expected", equals + 1);
+    return err < 0 || f < 0 ? err : set_text(t, f, equals + 1, known ? t->said[t->n_said - 1].kept : NULL);
 }
 
 static int read_set(sm_tagger *t)
 {
-    for (size_t i = 0; i < t->o.n_set; i++) {
-        const char *equals = strchr(t->o.set[i], '=');
-        if (!equals)
-            return sm_fail(SM_EUSAGE, "\"%s\": FIELD=VALUE was expected", t->o.set[i]);
-        const int f = field_of(t->o.set[i], (size_t)(equals - t->o.set[i]));
-        if (f < 0)
-            return unknown_field(t->o.set[i], (size_t)(equals - t->o.set[i]));
-        const int err = check_value(f, equals + 1);
-        if (err < 0)
-            return err;
-        sm_free(t->set[f]);
-        if (!(t->set[f] = sm_strdup(equals + 1)))
-            return SM_ENOMEM;
-    }
-    return 0;
+    bool known;
+    int err = 0;
+    t->said = sm_alloc_zero(t->o.n_set + t->o.n_unset + 1, sizeof *t->said);
+    if (!t->said)
+        return SM_ENOMEM;
+    for (size_t i = 0; i < t->o.n_set && err == 0; i++)
+        err = set_one(t, t->o.set[i]);
+    for (size_t i = 0; i < t->o.n_unset && err == 0; i++)
+        err = add_said(t, t->o.unset[i], "", true, false, &known);
+    return err;
 }
 
 int sm_tagger_open(const sm_tagger_options *o, sm_tagger **out)
@@ -118,7 +156,7 @@ int sm_tagger_open(const sm_tagger_options *o, sm_tagger **out)
     *out = NULL;
     if (!t)
         return SM_ENOMEM;
-    t->o = *o;
+    memcpy(&t->o, o, SM_MIN(o->size, sizeof t->o));
     snprintf(t->batch, sizeof t->batch, "%lld.%09ld", (long long)time(NULL), (long)(fmod(sm_now_s(), 1) * 1e9));
     int err = read_fields(t, o->fields);
     if (err == 0)
@@ -138,6 +176,7 @@ void sm_tagger_close(sm_tagger *t)
         return;
     for (int f = 0; f < SM_TAG_FIELDS; f++)
         sm_free(t->set[f]);
+    sm_free(t->said);
     sm_known_close(t->known);
     sm_free(t);
 }
@@ -216,10 +255,18 @@ static void chunks_of(const sm_tagger *t, const json_t *record, sm_tag_edit *e)
     e->inst = t->chunks[2] && has_note && one_shot;
 }
 
+static bool is_unset(const sm_tagger *t, const char *field)
+{
+    for (size_t i = 0; i < t->n_said; i++)
+        if (t->said[i].unset && !strcmp(t->said[i].p->name, field))
+            return true;
+    return false;
+}
+
 static void user_words(const sm_tagger *t, sm_tag_edit *e)
 {
     for (int f = 0; f < SM_TAG_FIELDS; f++) {
-        e->overwrite[f] = t->o.overwrite || t->set[f];
+        e->overwrite[f] = t->o.overwrite || t->set[f] || is_unset(t, sm_tag_field_name((sm_tag_field)f));
         if (t->set[f])
             e->text[f] = t->set[f];
     }
@@ -271,21 +318,49 @@ static int write_journal(void *user, const char *path, const sm_tag_result *r)
 
 /* ---- one file ---- */
 
-/* The user's word counts in the library too, for this sound wherever it is. */
-static int tell_library(sm_tagger *t, int64_t content)
+static void value_there(sm_store *s, int64_t content, const sm_property *p, char out[SM_CORRECTION_SIZE])
+{
+    const char *text = NULL;
+    double number = (double)NAN;
+    out[0] = 0;
+    if (p->text && sm_store_text(s, content, p, &text) == 0 && text)
+        snprintf(out, SM_CORRECTION_SIZE, "%s", text);
+    else if (!p->text && sm_store_number(s, content, p, &number) == 0 && isfinite(number))
+        sm_format_f32((float)number, out);
+}
+
+static int say(sm_tagger *t, int64_t content, const said *x, const char *path, sm_tag_told_fn told, void *user)
 {
     sm_store *s = sm_known_store(t->known);
-    static const int corrected[] = { SM_TAG_GENRE, SM_TAG_MOOD, SM_TAG_INSTRUMENT, SM_TAG_BPM, SM_TAG_KEY };
+    char before[SM_CORRECTION_SIZE] = "", after[SM_CORRECTION_SIZE];
     int err = 0;
-    for (size_t i = 0; err == 0 && i < SM_LENGTH(corrected); i++)
-        if (t->set[corrected[i]])
-            err = sm_store_correct(s, content, sm_tag_field_name((sm_tag_field)corrected[i]),
-                                   *t->set[corrected[i]] ? t->set[corrected[i]] : NULL);
-    for (size_t i = 0; err == 0 && i < t->o.n_add; i++)
-        err = sm_store_tag_add(s, content, t->o.add[i], "user");
-    for (size_t i = 0; err == 0 && i < t->o.n_remove; i++)
-        err = sm_store_tag_remove(s, content, t->o.remove[i], NULL);
+    if (content > 0)
+        value_there(s, content, x->p, before);
+    if (content > 0 && !t->o.dry_run)
+        err = sm_store_correct(s, content, x->p->name, x->unset ? NULL : x->kept);
+    snprintf(after, sizeof after, "%s", x->unset ? "" : x->kept);
+    if (x->unset && content > 0 && !t->o.dry_run)
+        value_there(s, content, x->p, after);
+    const sm_tag_told c = { x->p->name, "library", *before ? before : NULL, after, content == 0 };
+    if (err == 0 && told && (content == 0 || strcmp(before, after) != 0))
+        told(user, path, &c);
     return err;
+}
+
+/* The user's word counts in the library too, for this sound wherever it is: all of it, or nothing. */
+static int tell_library(sm_tagger *t, int64_t content, const char *path, sm_tag_told_fn told, void *user)
+{
+    sm_store *s = sm_known_store(t->known);
+    const bool writes = content > 0 && !t->o.dry_run;
+    bool own = false;
+    int err = writes ? sm_store_begin(s, &own) : 0;
+    for (size_t i = 0; err == 0 && i < t->n_said; i++)
+        err = say(t, content, &t->said[i], path, told, user);
+    for (size_t i = 0; err == 0 && writes && i < t->o.n_add; i++)
+        err = sm_store_tag_add(s, content, t->o.add[i], "user");
+    for (size_t i = 0; err == 0 && writes && i < t->o.n_remove; i++)
+        err = sm_store_tag_remove(s, content, t->o.remove[i], NULL);
+    return writes ? sm_store_end(s, own, err) : err;
 }
 
 static int write_tags(sm_tagger *t, const char *path, const sm_tag_edit *e, sm_tag_told_fn told, void *user)
@@ -305,35 +380,62 @@ static int write_tags(sm_tagger *t, const char *path, const sm_tag_edit *e, sm_t
     return err;
 }
 
-int sm_tagger_file(sm_tagger *t, const char *path, sm_tag_told_fn told, void *user)
+/* What is known, what the user says just now over it. */
+static int record_of(sm_tagger *t, const char *path, int64_t content, json_t **out)
+{
+    int err = sm_known_record_of(t->known, path, content, out);
+    for (size_t i = 0; err == 0 && i < t->n_said; i++)
+        if (!t->said[i].unset)
+            err = sm_correction_apply(*out, t->said[i].p->name, t->said[i].kept);
+    return err;
+}
+
+static int write_file(sm_tagger *t, const char *path, int64_t content, sm_tag_told_fn told, void *user)
 {
     sm_tag_edit e = { 0 };
     values v = { 0 };
     json_t *record = NULL;
-    int64_t content = 0;
-    const bool words = t->o.n_add + t->o.n_remove > 0;
-    bool any_set = false;
-    for (int f = 0; f < SM_TAG_FIELDS; f++)
-        any_set = any_set || t->set[f];
-    int err =
-        t->o.measured ? sm_known_record(t->known, path, &record, &content) : sm_known_content(t->known, path, &content);
-    if (err == 0 && words && content == 0)
-        err = sm_fail(SM_ENOTFOUND,
-                      "%s: words are kept in the library, which does not know this file as it is; "
-                      "samplemind scan takes it in",
-                      path);
+    int err = t->o.measured ? record_of(t, path, content, &record) : 0;
     if (err == 0 && record) {
         texts_of(t, record, &v, &e);
         chunks_of(t, record, &e);
         err = v.keywords.failed ? SM_ENOMEM : 0;
     }
     user_words(t, &e);
-    if (err == 0 && content && !t->o.dry_run && (words || any_set))
-        err = tell_library(t, content);
-    if (err == 0 && (t->o.measured || any_set))
+    if (err == 0)
         err = write_tags(t, path, &e, told, user);
     sm_buffer_free(&v.keywords);
     json_decref(record);
+    return err;
+}
+
+static int in_library_only(const sm_tagger *t)
+{
+    return t->o.n_add + t->o.n_remove > 0 || t->o.in_library;
+}
+
+int sm_tagger_file(sm_tagger *t, const char *path, sm_tag_told_fn told, void *user)
+{
+    int64_t content = 0;
+    bool any_set = false;
+    for (int f = 0; f < SM_TAG_FIELDS; f++)
+        any_set = any_set || t->set[f];
+    int err = sm_known_content(t->known, path, &content);
+    if (err == 0 && in_library_only(t) && content == 0)
+        err = sm_fail(SM_ENOTFOUND,
+                      "%s: words are kept in the library, which does not know this file as it is; "
+                      "samplemind scan takes it in",
+                      path);
+    if (err == 0 && (t->n_said > 0 || in_library_only(t)))
+        err = tell_library(t, content, path, told, user);
+    if (err == 0 && !t->o.in_library && (t->o.measured || any_set)) {
+        err = write_file(t, path, content, told, user);
+        if (err < 0 && err != SM_ENOMEM && t->n_said > 0 && content > 0 && !t->o.dry_run) {
+            char why[512];
+            snprintf(why, sizeof why, "%s", sm_last_error());
+            err = sm_fail(err, "%s; your word is kept in the library", why);
+        }
+    }
     return err;
 }
 

@@ -32,7 +32,12 @@ cp "$first" "$work/other.wav"
 printf 'LIST\004\000\000\000INFO' >> "$work/other.wav"
 "$SM_PROGRAM" similar "$work/other.wav" -n 1 --jsonl | grep -q "$(basename "$first")" || fail "a copy is not the nearest"
 
-"$SM_PROGRAM" similar "$first" --by timbre=1,pitch=0 --jsonl | grep -q '"overall":null' || fail "--by asks for more than was named"
+# every aspect of every result is told, whatever it is ranked by
+"$SM_PROGRAM" similar "$first" --by timbre=1,pitch=0 --jsonl > "$work/by"
+grep -q '"similarity":\([0-9.]*\),"overall":[0-9.e-]*,"timbre":\1,"pitch":[0-9.e-]*,"envelope":[0-9.e-]*,"rhythm":' "$work/by" ||
+    fail "the similarity by timbre alone is not that of the timbre, or an aspect is missing: $(cat "$work/by")"
+"$SM_PROGRAM" similar "$first" --csv | head -n 1 | grep -qx 'path,id,distance,similarity,overall,timbre,pitch,envelope,rhythm' || fail "columns of --csv"
+"$SM_PROGRAM" similar "$first" --table | head -n 1 | grep -q 'similarity *overall *timbre *pitch *envelope *rhythm' || fail "columns of the table"
 status=0
 "$SM_PROGRAM" similar "$first" --by colour=1 > /dev/null 2> "$work/err" || status=$?
 [ $status -eq 2 ] || fail "an aspect that does not exist: status $status"
