@@ -14,9 +14,7 @@ typedef struct {
 
 static const sm_option tag_options[] = {
     { 's', "set", SM_OPT_LIST, offsetof(tag_args, set), "FIELD=VALUE",
-      "your word, which beats a model's: remembered in the library, and written in any case; an empty value: there is "
-      "none",
-      0 },
+      "your word: remembered, beats a model's, and is written in any case; empty: there is none", 0 },
     { 0, "unset", SM_OPT_LIST, offsetof(tag_args, unset), "FIELD", "take your word back: the measured one counts again",
       0 },
     { 0, "add", SM_OPT_LIST, offsetof(tag_args, add), "WORD", "give the sounds words in the library", 0 },
