@@ -19,7 +19,7 @@ awk -F, -v root="$root" 'NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next }
     { print root "/" $at["path"] "\t" $at["class"] }' "$table" > "$work/classes"
 awk -F, -v split_="$split" -v root="$root" 'NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next }
     $at["split"] == split_ { print root "/" $at["path"] "\t" $at["class"] }' "$table" > "$work/sounds"
-cut -f1 "$work/sounds" | tr '\n' '\0' | xargs -0 -n 500 "$program" scan --models samplemind -q --library "$library" > /dev/null
+cut -f1 "$work/sounds" | tr "\n" "\0" | xargs -0 -n 500 "$program" scan --models "${MODELS:-samplemind}" -q --library "$library" > /dev/null
 for options; do
     # shellcheck disable=SC2086  # options are words
     while IFS="$(printf '\t')" read -r path class; do

@@ -10,6 +10,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -562,6 +563,42 @@ SM_API void sm_tagger_close(sm_tagger *t);
 SM_API int sm_tagger_file(sm_tagger *t, const char *path, sm_tag_told_fn told, void *user);
 /* Puts back the bytes of all files that the last tagger changed. m->moved: how many are as before. SM_ENOTFOUND: nothing to undo. */
 SM_API int sm_tag_undo(const char *library, sm_moves *m);
+
+/* ---- export: what is known, for spreadsheets, players and DJ programs ---- */
+typedef enum {
+    SM_EXPORT_CSV,       /* a table */
+    SM_EXPORT_JSON,      /* an array of records */
+    SM_EXPORT_JSONL,     /* a record a line */
+    SM_EXPORT_M3U8,      /* a playlist */
+    SM_EXPORT_REKORDBOX, /* Rekordbox's XML */
+    SM_EXPORT_ABLETON    /* the XMP that Live keeps in a folder */
+} sm_export_kind;
+
+/* Start from sm_export_options_init. */
+typedef struct {
+    size_t size;
+    const char *library;       /* folder, or NULL; what it knows need not be analysed again */
+    const char *models;        /* as in sm_options, for files that it does not know */
+    const char *const *fields; /* columns of CSV (NULL: the usual ones), fields of JSON (NULL: all); docs/fields.md */
+    size_t n_fields;
+    const char *name; /* of the playlist */
+    int only_these;   /* 1: with n 0 nothing is written; else it means the whole library */
+    sm_progress_fn progress;
+    void (*problem)(void *user, const char *path, const char *reason); /* or NULL */
+    void *user;
+} sm_export_options;
+SM_API void sm_export_options_init(sm_export_options *o);
+/* Writes the files, or with n 0 all of the library, to `out`. A file that cannot be read is told and left out; failed: how many, or
+ * NULL. Errors: SM_EUSAGE (no such kind), SM_ENOTFOUND (no library), SM_EIO, SM_ECANCELLED. */
+SM_API int sm_export(sm_export_kind kind, const char *const *paths, size_t n, const sm_export_options *o, FILE *out,
+                     size_t *failed);
+
+/* New names by a pattern: "{bpm}_{key}_{instrument}_{name}". Fields of the record in braces, and name (the old one without its
+ * ending). What is not known leaves its place empty, together with the separator beside it; the ending stays. What no file name can
+ * have becomes "-". Nothing is ever replaced: a name that is taken, or that two would get, is a problem of that file. The library's
+ * journal takes it back (sm_moves_undo "rename"). plan: only tells. SM_EUSAGE: a pattern with a brace that does not close. */
+SM_API int sm_rename_files(const char *library, const char *models, const char *pattern, const char *const *paths,
+                           size_t n, int plan, sm_moves *m);
 
 /* ---- a library: searching ----
  *

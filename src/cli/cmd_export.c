@@ -2,7 +2,6 @@
 #include <string.h>
 
 #include "cli/command.h"
-#include "library/export.h"
 #include "library/library.h"
 
 typedef struct {
@@ -24,11 +23,11 @@ typedef struct {
     sm_progress *bar;
 } work;
 
-static int on_progress(void *user, size_t done, size_t total)
+static int on_progress(void *user, const sm_progress_info *p)
 {
     work *w = user;
-    sm_progress_set_total(w->bar, (double)total);
-    sm_progress_set(w->bar, (double)done);
+    sm_progress_set_total(w->bar, p->total);
+    sm_progress_set(w->bar, p->done);
     return sm_cancelled();
 }
 
@@ -71,15 +70,17 @@ static int export_run(sm_cli *cli, const void *args, char *const *operands, size
     if (err == 0 && n > 0 && !a->where && files.length == 0)
         err = problems ? SM_EXIT_FAILED : sm_fail(SM_ENOTFOUND, "no sounds there");
     if (err == 0) {
-        const sm_export_options o = { .library = library,
-                                      .models = cli->common.no_models ? "" : NULL,
-                                      .fields = (const char *const *)cli->common.fields.items,
-                                      .n_fields = cli->common.fields.length,
-                                      .only_these = n > 0 || a->where,
-                                      .name = a->name,
-                                      .progress = on_progress,
-                                      .problem = on_problem,
-                                      .user = &w };
+        sm_export_options o;
+        sm_export_options_init(&o);
+        o.library = library;
+        o.models = cli->common.no_models ? "" : NULL;
+        o.fields = (const char *const *)cli->common.fields.items;
+        o.n_fields = cli->common.fields.length;
+        o.only_these = n > 0 || a->where;
+        o.name = a->name;
+        o.progress = on_progress;
+        o.problem = on_problem;
+        o.user = &w;
         sm_cancel_install();
         err = write_out(cli, (sm_export_kind)kind, &files, &o, &failed);
     }

@@ -2,7 +2,6 @@
 #include <string.h>
 
 #include "cli/command.h"
-#include "library/export.h"
 #include "library/library.h"
 
 typedef struct {

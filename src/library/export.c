@@ -1,6 +1,4 @@
 /* Tables, JSON and playlists of what is known; and the walk over the files that all forms share. */
-#include "library/export.h"
-
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
@@ -183,15 +181,24 @@ static int one_file(const sm_export_form *form, sm_exporter *x, sm_known *k, con
     return err == SM_ENOMEM || err == SM_ECANCELLED ? err : 0;
 }
 
+void sm_export_options_init(sm_export_options *o)
+{
+    *o = (sm_export_options){ .size = sizeof *o };
+}
+
 int sm_export(sm_export_kind kind, const char *const *paths, size_t n, const sm_export_options *o, FILE *out,
               size_t *failed)
 {
-    const sm_export_form *form = forms[kind];
     sm_buffer text = { 0 };
     sm_exporter x = { .o = o, .out = &text };
     sm_strings all = { 0 };
     sm_known *k = NULL;
-    *failed = 0;
+    size_t left_out = 0;
+    if (failed)
+        *failed = 0;
+    if ((size_t)kind >= SM_LENGTH(forms))
+        return sm_fail(SM_EUSAGE, "there is no form of export %d", (int)kind);
+    const sm_export_form *form = forms[kind];
     int err = sm_known_open(o->library, false, o->models, &k);
     if (err == 0)
         err = n > 0 || o->only_these ? absolute_paths(paths, n, &all) : sm_known_files(k, &all);
@@ -201,10 +208,11 @@ int sm_export(sm_export_kind kind, const char *const *paths, size_t n, const sm_
     if (err == 0)
         form->begin(&x);
     for (size_t i = 0; err == 0 && i < all.length; i++) {
-        if (o->progress && o->progress(o->user, i, all.length))
+        const sm_progress_info p = { all.items[i], (double)i, (double)all.length, "files", 0 };
+        if (o->progress && o->progress(o->user, &p))
             err = sm_fail(SM_ECANCELLED, "stopped");
         else
-            err = one_file(form, &x, k, all.items[i], failed);
+            err = one_file(form, &x, k, all.items[i], &left_out);
         if (err == 0)
             err = flush(&x, out);
     }
@@ -212,6 +220,8 @@ int sm_export(sm_export_kind kind, const char *const *paths, size_t n, const sm_
         form->end(&x);
         err = flush(&x, out);
     }
+    if (failed)
+        *failed = left_out;
     sm_known_close(k);
     sm_strings_free(&all);
     sm_buffer_free(&text);

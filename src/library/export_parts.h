@@ -2,7 +2,6 @@
 #ifndef SM_LIBRARY_EXPORT_PARTS_H
 #define SM_LIBRARY_EXPORT_PARTS_H
 
-#include "library/export.h"
 #include "library/known.h"
 
 /* Text as it may stand in XML's attributes and elements: escaped, control characters gone, what is no UTF-8 as U+FFFD. */

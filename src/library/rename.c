@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "library/export.h"
 #include "library/known.h"
 #include "library/moves.h"
 
@@ -112,7 +111,7 @@ static int plan_one(sm_known *k, const char *pattern, const char *path, sm_strin
 }
 
 int sm_rename_files(const char *library, const char *models, const char *pattern, const char *const *paths, size_t n,
-                    bool dry_run, sm_moves *m)
+                    int plan, sm_moves *m)
 {
     sm_strings from = { 0 }, to = { 0 };
     sm_known *k = NULL;
@@ -122,7 +121,7 @@ int sm_rename_files(const char *library, const char *models, const char *pattern
     int err = fill(pattern, NULL, "name", &trial); /* a pattern that cannot be is the caller's, not each file's */
     sm_buffer_free(&trial);
     if (err == 0)
-        err = sm_known_open(library, !dry_run, models, &k);
+        err = sm_known_open(library, !plan, models, &k);
     for (size_t i = 0; err == 0 && i < n; i++) {
         const int planned = plan_one(k, pattern, paths[i], &from, &to);
         if (planned == SM_ENOMEM || planned == SM_ECANCELLED)
@@ -133,9 +132,9 @@ int sm_rename_files(const char *library, const char *models, const char *pattern
                 m->problem(m->user, paths[i], sm_last_error());
         }
     }
-    for (size_t i = 0; err == 0 && dry_run && m->told && i < from.length; i++)
+    for (size_t i = 0; err == 0 && plan && m->told && i < from.length; i++)
         m->told(m->user, from.items[i], to.items[i]);
-    if (err == 0 && !dry_run)
+    if (err == 0 && !plan)
         err = sm_moves_run(sm_known_store(k), "rename", &from, &to, m);
     m->failed += failed;
     sm_known_close(k);
