@@ -31,11 +31,11 @@ static const struct {
       8,
       49,
       16,
-      { 8, 1 },
+      { 12, 1 },
       { 4, 1 },
       { 1, 1 },
-      { 2, 0 },
-      { 2, 0 },
+      { 4, 0 },
+      { 4, 0 },
       GELU_ADD,
       "tiles, transposed" },
     { TRANSPOSED, 4, 2, 24, 7, 60, 9, { 8, 1 }, { 4, 1 }, { 1, 1 }, { 2, 0 }, { 2, 0 }, NO_POST, "tiles, transposed" },
@@ -49,6 +49,40 @@ static const struct {
     { PLAIN, 3, 1, 9, 60, 0, 16, { 3 }, { 1 }, { 2 }, { 60 }, { 60 }, NO_POST, "tiles" },
     { PLAIN, 4, 2, 40, 21, 22, 72, { 3, 3 }, { 1, 1 }, { 1, 1 }, { 1, 1 }, { 1, 1 }, GELU_ADD, "winograd" },
     { PLAIN, 4, 1, 33, 30, 31, 35, { 3, 3 }, { 1, 1 }, { 1, 1 }, { 0, 2 }, { 2, 0 }, AFFINE, "winograd" },
+    /* two taps over positions of `stride` numbers, along either axis; of 2 phases and of 8 */
+    { PLAIN, 4, 1, 48, 64, 50, 96, { 8, 1 }, { 4, 1 }, { 1, 1 }, { 2, 0 }, { 2, 0 }, GELU, "winograd" },
+    { PLAIN, 4, 2, 13, 6, 300, 70, { 1, 16 }, { 1, 8 }, { 1, 1 }, { 0, 8 }, { 0, 3 }, AFFINE, "winograd" },
+    { PLAIN, 3, 1, 35, 2000, 0, 48, { 4 }, { 2 }, { 1 }, { 3 }, { 0 }, GELU_ADD, "winograd" },
+    { PLAIN, 3, 1, 64, 400, 0, 48, { 2 }, { 1 }, { 1 }, { 1 }, { 0 }, NO_POST, "winograd" },
+    { TRANSPOSED,
+      4,
+      1,
+      48,
+      31,
+      50,
+      20,
+      { 8, 1 },
+      { 4, 1 },
+      { 1, 1 },
+      { 2, 0 },
+      { 2, 0 },
+      GELU_ADD,
+      "winograd, transposed" },
+    { TRANSPOSED,
+      4,
+      2,
+      48,
+      6,
+      120,
+      35,
+      { 1, 4 },
+      { 1, 2 },
+      { 1, 1 },
+      { 0, 1 },
+      { 0, 0 },
+      GELU,
+      "winograd, transposed" },
+    { TRANSPOSED, 3, 1, 40, 301, 0, 24, { 16 }, { 8 }, { 1 }, { 4 }, { 5 }, AFFINE, "winograd, transposed" },
     { PLAIN, 4, 3, 40, 10, 50, 40, { 1, 3 }, { 1, 1 }, { 1, 1 }, { 0, 1 }, { 0, 1 }, AFFINE, "winograd" },
 };
 
@@ -87,8 +121,8 @@ static nn_graph *layer(const nn_source *w, size_t i)
     if (cases[i].posts == GELU_ADD)
         y = nn_binary(g, NN_ADD, y, nn_input(g, "skip", nn_shape_of(g, y)));
     if (cases[i].posts == AFFINE)
-        y = nn_affine(g, nn_unary(g, NN_RELU, y), nn_weight(g, w, "gamma", channels), nn_weight(g, w, "beta", channels),
-                      1);
+        y = nn_affine(g, nn_unary(g, NN_RELU, y), nn_weight(g, w, nn_name(g, "gamma%zu", i), channels),
+                      nn_weight(g, w, nn_name(g, "beta%zu", i), channels), 1);
     nn_output(g, "y", y);
     return g;
 }

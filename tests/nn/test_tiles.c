@@ -140,54 +140,63 @@ static void sums_and_moments_match_the_definition(void **state)
             }
 }
 
-/* Input and filter transformed, multiplied, transformed back: the correlation, in one axis. The filter's transform is written out
- * here from the points. */
+/* Input and filter transformed, multiplied, transformed back: the correlation, in one axis or two. The filter's transform is written
+ * out here from the points. */
+static void check_winograd(const nn_tiles *tiles, int axes, int taps)
+{
+    static const double two[3] = { 0, 1, -1 }, three[5] = { 0, M_SQRT1_2, -M_SQRT1_2, M_SQRT2, -M_SQRT2 };
+    static const double g[3] = { 0.3, -0.7, 1.1 };
+    const double *point = taps == 2 ? two : three;
+    const int points = taps == 2 ? 3 : 5, each = taps == 2 ? 3 : 4, bins = axes == 2 ? 36 : points + 1;
+    const int lanes = tiles->lanes, channels = lanes + 3, width = 2 * lanes;
+    float *x = filled((size_t)(bins * channels), "x"), *v = filled((size_t)(bins * width), "v");
+    float *y = filled((size_t)(16 * lanes), "y"), *bias = filled((size_t)lanes, "bias");
+    double u[6];
+    int64_t at[36];
+    for (int i = 0; i < points; i++) {
+        u[i] = g[0] + point[i] * (g[1] + (taps == 3 ? point[i] * g[2] : 0));
+        for (int k = 0; k < points; k++)
+            u[i] /= k == i ? 1 : point[i] - point[k];
+    }
+    u[points] = g[taps - 1];
+    for (int i = 0; i < bins; i++)
+        at[i] = i % 7 == 2 ? -1 : (int64_t)i * channels; /* some zeros */
+    tiles->wino_input(axes, taps, x, at, channels, v, width);
+    for (int i = 0; i < bins; i++)
+        for (int k = 0; k < width; k++)
+            v[i * width + k] *= (float)(axes == 2 ? u[i / 6] * u[i % 6] : u[i]);
+    tiles->wino_output(axes, taps, v + lanes, width, bias, y); /* the second vector: channels lanes.. */
+    for (int i = 0; i < (axes == 2 ? each : 1); i++)
+        for (int j = 0; j < each; j++)
+            for (int k = 0; k < 3; k++) {
+                double expected = (double)bias[k];
+                for (int p = 0; p < (axes == 2 ? taps : 1); p++)
+                    for (int q = 0; q < taps; q++) {
+                        const int from = (i + p) * (axes == 2 ? 6 : 0) + j + q;
+                        if (at[from] >= 0)
+                            expected += (double)x[at[from] + lanes + k] * g[q] * (axes == 2 ? g[p] : 1);
+                    }
+                const double got = (double)y[(i * each + j) * lanes + k];
+                if (!(fabs(got - expected) < 1e-5))
+                    fail_msg("%s, %d axes, %d taps, (%d, %d): %g, not %g", tiles->name, axes, taps, i, j, got,
+                             expected);
+            }
+    sm_free(x);
+    sm_free(v);
+    sm_free(y);
+    sm_free(bias);
+}
+
 static void winograds_transforms_give_the_correlation(void **state)
 {
-    static const double point[5] = { 0, M_SQRT1_2, -M_SQRT1_2, M_SQRT2, -M_SQRT2 };
-    static const double g[3] = { 0.3, -0.7, 1.1 };
     const nn_tiles *all[3];
     const size_t n = tiles_here(all);
     (void)state;
-    for (size_t t = 0; t < n; t++)
-        for (int axes = 1; axes <= 2; axes++) {
-            const int lanes = all[t]->lanes, bins = axes == 2 ? 36 : 6, channels = lanes + 3, width = 2 * lanes;
-            float *x = filled((size_t)(bins * channels), "x"), *v = filled((size_t)(bins * width), "v");
-            float *y = filled((size_t)(16 * lanes), "y"), *bias = filled((size_t)lanes, "bias");
-            double u[6];
-            int64_t at[36];
-            for (int i = 0; i < 5; i++) {
-                u[i] = g[0] + point[i] * (g[1] + point[i] * g[2]);
-                for (int k = 0; k < 5; k++)
-                    u[i] /= k == i ? 1 : point[i] - point[k];
-            }
-            u[5] = g[2];
-            for (int i = 0; i < bins; i++)
-                at[i] = i % 7 == 2 ? -1 : (int64_t)i * channels; /* some zeros */
-            all[t]->wino_input(axes, x, at, channels, v, width);
-            for (int i = 0; i < bins; i++)
-                for (int k = 0; k < width; k++)
-                    v[i * width + k] *= (float)(axes == 2 ? u[i / 6] * u[i % 6] : u[i]);
-            all[t]->wino_output(axes, v + lanes, width, bias, y); /* the second vector: channels lanes.. */
-            for (int i = 0; i < (axes == 2 ? 4 : 1); i++)
-                for (int j = 0; j < 4; j++)
-                    for (int k = 0; k < 3; k++) {
-                        double expected = (double)bias[k];
-                        for (int p = 0; p < (axes == 2 ? 3 : 1); p++)
-                            for (int q = 0; q < 3; q++) {
-                                const int from = (i + p) * (axes == 2 ? 6 : 0) + j + q;
-                                if (at[from] >= 0)
-                                    expected += (double)x[at[from] + lanes + k] * g[q] * (axes == 2 ? g[p] : 1);
-                            }
-                        const double got = (double)y[(i * 4 + j) * lanes + k];
-                        if (!(fabs(got - expected) < 1e-5))
-                            fail_msg("%s, %d axes, (%d, %d): %g, not %g", all[t]->name, axes, i, j, got, expected);
-                    }
-            sm_free(x);
-            sm_free(v);
-            sm_free(y);
-            sm_free(bias);
-        }
+    for (size_t t = 0; t < n; t++) {
+        check_winograd(all[t], 1, 3);
+        check_winograd(all[t], 2, 3);
+        check_winograd(all[t], 1, 2);
+    }
 }
 
 int main(void)

@@ -233,7 +233,9 @@ int nn_dnnl_conv_gated_step(nn_compiler *c, nn_id node, nn_step *out)
 
 int nn_dnnl_conv_transpose_step(nn_compiler *c, nn_id node, nn_step *out)
 {
-    const int err = nn_dnnl_conv_tile_step(c, node, out);
+    int err = nn_dnnl_winograd_step(c, node, out);
+    if (err == 1)
+        err = nn_dnnl_conv_tile_step(c, node, out);
     if (err != 1)
         return err;
     return make(c, node, nn_at(nn_compiler_graph(c), node)->attrs.conv_transpose.groups, true, create_conv_transpose,

@@ -14,9 +14,12 @@ enum {
     NN_TILE_BLOCK = 96,
     NN_TILE_LANES = 16,
     NN_TILE_COLUMNS = 2
-};                                        /* rows of a block; most lanes; most vectors of a panel */
-enum { NN_TILE_APART = 1024 };            /* floats between two workers' scratch: a prefetcher reaches a page further */
-enum { NN_WINO_IN = 6, NN_WINO_OUT = 4 }; /* F(4, 3): six numbers make four results */
+};                             /* rows of a block; most lanes; most vectors of a panel */
+enum { NN_TILE_APART = 1024 }; /* floats between two workers' scratch: a prefetcher reaches a page further */
+enum {
+    NN_WINO_IN = 6,
+    NN_WINO_IN2 = 4
+}; /* F(4, 3) and F(3, 2): six numbers make four results of three taps, four make three of two */
 
 /* Row i, number k of slab s: data[i * row + slab[s] + k], k < depth. */
 typedef struct {
@@ -58,10 +61,11 @@ typedef struct {
     void (*affine_gelu)(float *v, int64_t rows, int width, const float *scale, const float *offset);
     /* m [used][width] = v^T v of the first `used` columns; rows of m up to the next multiple of `rows` are written. */
     void (*moments)(const float *v, int64_t rows, int width, int used, float *m);
-    /* Winograd's transforms in one axis (`axes` 1: six numbers a tile) or two (36). Input: number i at x + at[i] (at[i] < 0: zeros),
-     * all channels; to v + i * step. Output: number i at m + i * step, one vector; + bias to y, 4 or 16 vectors. */
-    void (*wino_input)(int axes, const float *x, const int64_t *at, int channels, float *v, int64_t step);
-    void (*wino_output)(int axes, const float *m, int64_t step, const float *bias, float *y);
+    /* Winograd's transforms in one axis (`axes` 1: six numbers a tile; of 2 taps four) or two (36). Input: number i at x + at[i]
+     * (at[i] < 0: zeros), all channels; to v + i * step. Output: number i at m + i * step, one vector; + bias to y, 4 or 16 vectors; of 2
+     * taps, which have one axis only, 3. */
+    void (*wino_input)(int axes, int taps, const float *x, const int64_t *at, int channels, float *v, int64_t step);
+    void (*wino_output)(int axes, int taps, const float *m, int64_t step, const float *bias, float *y);
 } nn_tiles;
 
 extern const nn_tiles nn_tiles_base, nn_tiles_avx2, nn_tiles_avx512;

@@ -177,7 +177,10 @@ static void affine_gelu(float *v, int64_t rows, int width, const float *scale, c
             v_store(v + j, v_gelu(v_fma(v_load(v + j), v_load(scale + j), v_load(offset + j))));
 }
 
-/* ---- Winograd F(4, 3) with the points 0, +-1/sqrt 2, +-sqrt 2, infinity: 0.5 and 2 are their squares. Half the error of 0, +-1, +-2. ---- */
+/* ---- Winograd F(4, 3) with the points 0, +-1/sqrt 2, +-sqrt 2, infinity: 0.5 and 2 are their squares. Half the error of 0, +-1, +-2.
+ * And F(3, 2) with 0, +-1, infinity, hardly less exact than the definition; F(5, 2) is twice as far from it, F(4, 2) more. ---- */
+
+enum { WINO_OUT = 4 };
 
 #define WINO_A 0.707106781186547524f
 #define WINO_B 1.41421356237309505f
@@ -210,6 +213,16 @@ V_INLINE vec wino_load(const float *x, int64_t at, int channels)
     return channels >= LANES ? v_load(x + at) : v_load_part(x + at, channels);
 }
 
+V_INLINE void wino_input_two(const float *x, const int64_t *at, int channels, float *v, int64_t step)
+{
+    const vec a = wino_load(x, at[0], channels), b = wino_load(x, at[1], channels);
+    const vec c = wino_load(x, at[2], channels), d = wino_load(x, at[3], channels);
+    v_store(v, c - a);
+    v_store(v + step, b + c);
+    v_store(v + 2 * step, c - b);
+    v_store(v + 3 * step, d - b);
+}
+
 V_INLINE void wino_input_vector(int axes, const float *x, const int64_t *at, int channels, float *v, int64_t step)
 {
     const int lines = axes == 2 ? NN_WINO_IN : 1;
@@ -233,27 +246,41 @@ V_INLINE void wino_input_vector(int axes, const float *x, const int64_t *at, int
     }
 }
 
-static void wino_input(int axes, const float *x, const int64_t *at, int channels, float *v, int64_t step)
+static void wino_input(int axes, int taps, const float *x, const int64_t *at, int channels, float *v, int64_t step)
 {
     for (int c = 0; c < channels; c += LANES)
-        if (axes == 2)
+        if (taps == 2)
+            wino_input_two(x + c, at, channels - c, v + c, step);
+        else if (axes == 2)
             wino_input_vector(2, x + c, at, channels - c, v + c, step);
         else
             wino_input_vector(1, x + c, at, channels - c, v + c, step);
 }
 
-static void wino_output(int axes, const float *m, int64_t step, const float *bias, float *y)
+static void wino_output_two(const float *m, int64_t step, vec bias, float *y)
+{
+    const vec b = v_load(m + step), c = v_load(m + 2 * step), sum = b + c;
+    v_store(y, v_load(m) + sum + bias);
+    v_store(y + LANES, b - c + bias);
+    v_store(y + 2 * LANES, sum + v_load(m + 3 * step) + bias);
+}
+
+static void wino_output(int axes, int taps, const float *m, int64_t step, const float *bias, float *y)
 {
     const vec b = bias ? v_load(bias) : v_zero();
     const int lines = axes == 2 ? NN_WINO_IN : 1;
-    vec t[NN_WINO_IN][NN_WINO_OUT], line[NN_WINO_IN], out[NN_WINO_OUT];
+    vec t[NN_WINO_IN][WINO_OUT], line[NN_WINO_IN], out[WINO_OUT];
 
+    if (taps == 2) {
+        wino_output_two(m, step, b, y);
+        return;
+    }
     for (int i = 0; i < lines; i++) {
         for (int j = 0; j < NN_WINO_IN; j++)
             line[j] = v_load(m + (i * NN_WINO_IN + j) * step);
         wino_four(line, t[i]);
     }
-    for (int j = 0; j < NN_WINO_OUT; j++) {
+    for (int j = 0; j < WINO_OUT; j++) {
         if (axes == 1) {
             v_store(y + j * LANES, t[0][j] + b);
             continue;
@@ -261,8 +288,8 @@ static void wino_output(int axes, const float *m, int64_t step, const float *bia
         for (int i = 0; i < NN_WINO_IN; i++)
             line[i] = t[i][j];
         wino_four(line, out);
-        for (int i = 0; i < NN_WINO_OUT; i++)
-            v_store(y + (i * NN_WINO_OUT + j) * LANES, out[i] + b);
+        for (int i = 0; i < WINO_OUT; i++)
+            v_store(y + (i * WINO_OUT + j) * LANES, out[i] + b);
     }
 }
 

@@ -1,53 +1,70 @@
-/* 3 x 3 convolutions (and of 3 along one axis) with stride 1 by Winograd's F(4 x 4, 3 x 3): 36 products of channels a tile of 16 results,
- * a quarter of the direct multiplications (one axis: half). Lavin and Gray 2015 (arXiv 1509.09308), with the points of tiles_body.h. Tiles
- * are taken in blocks: transforms, products and finishing of one block stay in the second cache. */
+/* Convolutions of three taps with stride 1 by Winograd's F(4, 3), along one axis (half of the direct multiplications) or two (3 x 3:
+ * 36 products of channels a tile of 16 results, a quarter); Lavin and Gray 2015 (arXiv 1509.09308), with the points of tiles_body.h.
+ *
+ * And of two taps by F(3, 2), two thirds: a convolution whose filter is twice its stride has two taps over positions of `stride`
+ * numbers (Encodec's, Oobleck's, Demucs'), a transposed one two taps that each give `stride` results ("phases").
+ *
+ * Tiles are taken in blocks: transforms, products and finishing of one block stay in the second cache. */
 #include "nn/onednn/tile_finish.h"
 
 #include <stdio.h>
 #include <string.h>
 
+enum { MOST_PHASES = 8 };
+
 typedef struct {
     nn_tile_finish finish;
     const float *weights;
-    int64_t batch, in[2], out[2], tiles[2], total; /* total: tiles of all items */
-    int axes, channels, width, pad[2];             /* width: channels, rounded up to lanes */
-    int block, bins;                               /* tiles of a block; products a tile: 6 or 36 */
-    size_t part[4];                                /* floats: transformed input, products, results; all of a worker */
+    int64_t batch, in[2], out[2], grid[2]; /* grid: positions that are computed */
+    int64_t tiles[2], total;               /* total: of all items */
+    int axes, axis;                        /* of the transforms; which, if it is one */
+    int taps, each[2];                     /* along an axis: of the filter, 2 or 3; results of a tile */
+    int channels, phases, pad[2];          /* phases: numbers of the input that a position has along the axis */
+    int depth, width;                      /* channels of all phases; rounded up to lanes */
+    int crop;                              /* transposed: results dropped in front */
+    bool transposed;
+    int block, bins;  /* tiles of a block; products a tile: 4, 6 or 36 */
+    int some, pieces; /* tiles that are finished at a time, and how often */
+    size_t part[5];   /* floats: transformed input, products, results, places; all of a worker */
 } winograd;
 
 /* ---- weights ---- */
 
-/* Six numbers of three: g evaluated at 0, +-1/sqrt 2, +-sqrt 2 and infinity, over the products of differences of the points. */
-static void spread_filter(const double g[3], double u[6])
+/* Six numbers of three: g evaluated at 0, +-1/sqrt 2, +-sqrt 2 and infinity, over the products of differences of the points. Four of two,
+ * by 0, +-1 and infinity. */
+static void spread_filter(const double *g, int taps, double *u)
 {
-    static const double point[5] = { 0, 0.70710678118654752440, -0.70710678118654752440, 1.41421356237309504880,
+    static const double two[3] = { 0, 1, -1 };
+    static const double three[5] = { 0, 0.70710678118654752440, -0.70710678118654752440, 1.41421356237309504880,
                                      -1.41421356237309504880 };
-    for (int i = 0; i < 5; i++) {
-        double over = 1;
-        for (int k = 0; k < 5; k++)
+    const int n = taps == 2 ? 3 : 5;
+    const double *point = taps == 2 ? two : three;
+
+    for (int i = 0; i < n; i++) {
+        double over = 1, sum = 0;
+        for (int k = 0; k < n; k++)
             over *= k == i ? 1 : point[i] - point[k];
-        u[i] = (g[0] + point[i] * (g[1] + point[i] * g[2])) / over;
+        for (int k = taps - 1; k >= 0; k--)
+            sum = sum * point[i] + g[k];
+        u[i] = sum / over;
     }
-    u[5] = g[2];
+    u[n] = g[taps - 1];
 }
 
-static void transform_filter(int axes, const float *w, double u[36])
+static void transform_filter(int axes, int taps, const double *w, double u[36])
 {
     double rows[3][6], g[3], column[6];
 
-    for (int i = 0; i < (axes == 2 ? 3 : 1); i++) {
-        for (int j = 0; j < 3; j++)
-            g[j] = (double)w[3 * i + j];
-        spread_filter(g, rows[i]);
+    if (axes == 1) {
+        spread_filter(w, taps, u);
+        return;
     }
+    for (int i = 0; i < taps; i++)
+        spread_filter(w + taps * i, taps, rows[i]);
     for (int j = 0; j < 6; j++) {
-        if (axes == 1) {
-            u[j] = rows[0][j];
-            continue;
-        }
-        for (int i = 0; i < 3; i++)
+        for (int i = 0; i < taps; i++)
             g[i] = rows[i][j];
-        spread_filter(g, column);
+        spread_filter(g, taps, column);
         for (int i = 0; i < 6; i++)
             u[6 * i + j] = column[i];
     }
@@ -58,15 +75,48 @@ typedef struct {
     const winograd *s;
 } pack_job;
 
-/* [panels][bins][channels][columns][lanes] */
+static int all_taps(const winograd *s)
+{
+    return s->axes == 2 ? s->taps * s->taps : s->taps;
+}
+
+/* Of filter `row`, which gives results of phase r, at place d of the depth: phases of the input, then channels. */
+static double weight_at(const winograd *s, const float *w, int64_t row, int r, int d, int tap)
+{
+    const int c = d % s->channels, own = d / s->channels, r_all = s->finish.phases;
+
+    if (s->transposed)
+        return (double)w[((int64_t)c * s->finish.filters + row) * s->taps * r_all + r + r_all * (s->taps - 1 - tap)];
+    return (double)w[(row * s->channels + c) * all_taps(s) * s->phases + tap * s->phases + own];
+}
+
+/* One vector of columns at one depth: group g of lanes, or its gates. */
+static void fill_vector(const winograd *s, const float *w, int g, bool gates, int d, int64_t bin, float *to)
+{
+    const nn_tile_finish *f = &s->finish;
+    double u[36], own[9];
+
+    for (int l = 0; l < f->tiles->lanes; l++, to++) {
+        const int k = g % f->groups * f->tiles->lanes + l;
+        memset(u, 0, sizeof u);
+        if (k < f->filters) {
+            for (int t = 0; t < all_taps(s); t++)
+                own[t] = weight_at(s, w, k + (gates ? f->filters : 0), g / f->groups, d, t);
+            transform_filter(s->axes, s->taps, own, u);
+        }
+        for (int b = 0; b < s->bins; b++)
+            to[b * bin] = (float)u[b];
+    }
+}
+
+/* [panels][bins][depth][columns][lanes] */
 static int fill_weights(nn_compiler *c, void *user, void *data)
 {
     const pack_job *job = user;
     const winograd *s = job->s;
     const nn_tile_finish *f = &s->finish;
-    const int lanes = f->tiles->lanes, taps = s->axes == 2 ? 9 : 3;
+    const int lanes = f->tiles->lanes;
     float *to = data;
-    double u[36];
     nn_tensor w;
     const int err = nn_compiler_constant(c, job->id, &w);
 
@@ -75,18 +125,10 @@ static int fill_weights(nn_compiler *c, void *user, void *data)
     for (int p = 0; p < nn_tile_panels(f); p++) {
         int group;
         const int columns = nn_tile_panel(f, p, &group);
-        const int64_t bin = (int64_t)s->channels * columns * lanes;
-        for (int i = 0; i < s->channels; i++)
-            for (int j = 0; j < columns; j++)
-                for (int l = 0; l < lanes; l++, to++) {
-                    const int k = (f->gated ? group : group + j) * lanes + l;
-                    const int64_t row = k + (f->gated && j ? f->filters : 0);
-                    memset(u, 0, sizeof u);
-                    if (k < f->filters)
-                        transform_filter(s->axes, (const float *)w.data + (row * s->channels + i) * taps, u);
-                    for (int b = 0; b < s->bins; b++)
-                        to[b * bin] = (float)u[b];
-                }
+        const int64_t bin = (int64_t)s->depth * columns * lanes;
+        for (int d = 0; d < s->depth; d++)
+            for (int j = 0; j < columns; j++, to += lanes)
+                fill_vector(s, w.data, f->gated ? group : group + j, f->gated && j, d, bin, to);
         to += bin * (s->bins - 1);
     }
     return 0;
@@ -95,14 +137,15 @@ static int fill_weights(nn_compiler *c, void *user, void *data)
 static int pack(nn_compiler *c, nn_id id, winograd *s)
 {
     const nn_tile_finish *f = &s->finish;
-    const size_t columns = (size_t)(f->groups * f->tiles->lanes * (f->gated ? 2 : 1));
+    const size_t columns = (size_t)(f->groups * f->phases * f->tiles->lanes * (f->gated ? 2 : 1));
     pack_job job = { id, s };
     const void *data = NULL;
-    char key[48];
+    char key[80];
 
-    snprintf(key, sizeof key, "winograd %d lanes %d%s", s->axes, f->tiles->lanes, f->gated ? " gated" : "");
-    const int err = nn_pack_get(c, id, key, columns * (size_t)s->channels * (size_t)s->bins * sizeof(float),
-                                fill_weights, &job, &data);
+    snprintf(key, sizeof key, "winograd %d taps %d phases %d %d lanes %d%s%s", s->axes, s->taps, s->phases, f->phases,
+             f->tiles->lanes, f->gated ? " gated" : "", s->transposed ? " transposed" : "");
+    const int err = nn_pack_get(c, id, key, columns * (size_t)s->depth * (size_t)s->bins * sizeof(float), fill_weights,
+                                &job, &data);
     s->weights = data;
     return err;
 }
@@ -115,12 +158,11 @@ typedef struct {
     nn_exec *x;
 } wino_job;
 
-/* Tile t's place: item, and its first row and column of results. */
+/* Tile t's place: item, and its first row and column of positions. */
 static int64_t locate(const winograd *s, int64_t t, int64_t *y, int64_t *z)
 {
-    const int high = s->axes == 2 ? NN_WINO_OUT : 1;
-    *z = t % s->tiles[1] * NN_WINO_OUT;
-    *y = t / s->tiles[1] % s->tiles[0] * high;
+    *z = t % s->tiles[1] * s->each[1];
+    *y = t / s->tiles[1] % s->tiles[0] * s->each[0];
     return t / (s->tiles[0] * s->tiles[1]);
 }
 
@@ -132,49 +174,59 @@ static void transform_input(const winograd *s, const float *x, int64_t first, in
     for (int t = 0; t < count; t++, v += s->width) {
         const int64_t item = locate(s, first + t, &y, &z);
         const float *from = x + item * s->in[0] * s->in[1] * s->channels;
-        for (int i = 0; i < s->bins; i++) {
-            const int64_t row = y - s->pad[0] + i / NN_WINO_IN, column = z - s->pad[1] + i % NN_WINO_IN;
-            const bool inside = row >= 0 && row < s->in[0] && column >= 0 && column < s->in[1];
-            at[i] = inside ? (row * s->in[1] + column) * s->channels : -1;
+        for (int r = 0; r < s->phases; r++) {
+            for (int i = 0; i < s->bins; i++) {
+                const int down = s->axes == 2 ? i / NN_WINO_IN : s->axis == 0 ? i : 0;
+                const int right = s->axes == 2 ? i % NN_WINO_IN : i - down;
+                int64_t row = y + down, column = z + right;
+                *(s->axis == 0 ? &row : &column) = (s->axis == 0 ? row : column) * s->phases + r;
+                row -= s->pad[0];
+                column -= s->pad[1];
+                const bool inside = row >= 0 && row < s->in[0] && column >= 0 && column < s->in[1];
+                at[i] = inside ? (row * s->in[1] + column) * s->channels : -1;
+            }
+            /* zeros behind the last channel are the next phase's place */
+            s->finish.tiles->wino_input(s->axes, s->taps, from, at, s->channels, v + r * s->channels, step);
         }
-        s->finish.tiles->wino_input(s->axes, from, at, s->channels, v, step);
     }
 }
 
-/* Where each result of a tile goes; -1: outside of the image. */
+/* Where each result of a tile goes, for each phase of a transposed one: [phases][NN_TILE_BLOCK]; -1: outside of the image. */
 static void place_tile(const winograd *s, int64_t t, int64_t *at)
 {
-    int64_t y, z;
-    const int64_t item = locate(s, t, &y, &z);
+    int64_t y0, z0;
+    const int64_t item = locate(s, t, &y0, &z0), image = item * s->out[0] * s->out[1];
 
-    for (int i = 0; i < (s->axes == 2 ? NN_WINO_OUT : 1); i++)
-        for (int j = 0; j < NN_WINO_OUT; j++)
-            *at++ = y + i < s->out[0] && z + j < s->out[1]
-                        ? ((item * s->out[0] + y + i) * s->out[1] + z + j) * s->finish.filters
-                        : -1;
+    for (int r = 0; r < s->finish.phases; r++, at += NN_TILE_BLOCK)
+        for (int i = 0; i < s->each[0]; i++)
+            for (int j = 0; j < s->each[1]; j++) {
+                int64_t y = y0 + i, z = z0 + j;
+                if (s->transposed)
+                    *(s->axis == 0 ? &y : &z) = (s->axis == 0 ? y : z) * s->finish.phases + r - s->crop;
+                const bool inside = y >= 0 && y < s->out[0] && z >= 0 && z < s->out[1];
+                at[i * s->each[1] + j] = inside ? (image + y * s->out[1] + z) * s->finish.filters : -1;
+            }
 }
 
-/* From products [bins][columns][ldc] of one panel to results, a few tiles at a time: NN_TILE_BLOCK rows. */
-static void finish_panel(const wino_job *j, int panel, const float *products, int64_t ldc, int64_t first, int count,
+/* From products [bins][columns][ldc] of one panel to results, a few tiles at a time: NN_TILE_BLOCK rows. at: [pieces][phases]
+ * [NN_TILE_BLOCK]. */
+static void finish_panel(const wino_job *j, int panel, const float *products, int64_t ldc, int count, const int64_t *at,
                          float *results)
 {
     const winograd *s = j->s;
     const nn_tile_finish *f = &s->finish;
-    const int lanes = f->tiles->lanes, each = s->axes == 2 ? NN_WINO_OUT * NN_WINO_OUT : NN_WINO_OUT;
+    const int lanes = f->tiles->lanes, each = s->each[0] * s->each[1];
     const int64_t ldr = (int64_t)NN_TILE_BLOCK * lanes;
-    int64_t at[NN_TILE_BLOCK];
     int group;
     const int columns = nn_tile_panel(f, panel, &group);
     const float *bias = f->bias ? f->bias + (int64_t)group * lanes * (f->gated ? 2 : 1) : NULL;
 
-    for (int t = 0; t < count; t += NN_TILE_BLOCK / each) {
-        const int some = SM_MIN(count - t, NN_TILE_BLOCK / each);
-        for (int k = 0; k < some; k++) {
+    for (int t = 0; t < count; t += s->some, at += f->phases * NN_TILE_BLOCK) {
+        const int some = SM_MIN(count - t, s->some);
+        for (int k = 0; k < some; k++)
             for (int c = 0; c < columns; c++)
-                f->tiles->wino_output(s->axes, products + c * ldc + (int64_t)(t + k) * lanes, columns * ldc,
+                f->tiles->wino_output(s->axes, s->taps, products + c * ldc + (int64_t)(t + k) * lanes, columns * ldc,
                                       bias ? bias + c * lanes : NULL, results + c * ldr + (int64_t)k * each * lanes);
-            place_tile(s, first + t + k, at + k * each);
-        }
         nn_tile_finish_panel(f, panel, results, ldr, some * each, at, j->step, j->x);
     }
 }
@@ -185,26 +237,29 @@ static int run_block(void *user, size_t i, int worker)
     const wino_job *j = user;
     const winograd *s = j->s;
     const nn_tiles *tiles = s->finish.tiles;
-    float *v = (float *)j->x->scratch + (size_t)worker * s->part[3], *products = v + s->part[0],
+    float *v = (float *)j->x->scratch + (size_t)worker * s->part[4], *products = v + s->part[0],
           *results = products + s->part[1];
+    int64_t *at = (int64_t *)(void *)(results + s->part[2]);
     const int64_t first = (int64_t)i * s->block, ldc = (int64_t)s->block * tiles->lanes;
-    const int count = (int)SM_MIN(s->total - first, s->block);
+    const int count = (int)SM_MIN(s->total - first, s->block), each = s->each[0] * s->each[1];
     const float *b = s->weights;
 
     transform_input(s, j->x->data[j->step->in[0]], first, count, v);
+    for (int t = 0; t < count; t++)
+        place_tile(s, first + t, at + (int64_t)(t / s->some) * s->finish.phases * NN_TILE_BLOCK + t % s->some * each);
     for (int p = 0; p < nn_tile_panels(&s->finish); p++) {
         int group;
         const int columns = nn_tile_panel(&s->finish, p, &group);
-        for (int k = 0; k < s->bins; k++, b += (int64_t)s->channels * columns * tiles->lanes) {
+        for (int k = 0; k < s->bins; k++, b += (int64_t)s->depth * columns * tiles->lanes) {
             const nn_tile_rows a = { .data = v + (int64_t)k * s->block * s->width,
                                      .row = s->width,
                                      .rows = count,
                                      .slab = &here,
                                      .slabs = 1,
-                                     .depth = s->channels };
+                                     .depth = s->depth };
             tiles->product(&a, b, NULL, columns, products + k * columns * ldc, ldc);
         }
-        finish_panel(j, p, products, ldc, first, count, results);
+        finish_panel(j, p, products, ldc, count, at, results);
     }
     return 0;
 }
@@ -223,8 +278,24 @@ static int64_t rounded(int64_t n, int64_t to)
     return (n + to - 1) / to * to;
 }
 
+static void read_image(const nn_node *n, const nn_shape *x, winograd *s)
+{
+    const int axes = x->rank - 2;
+
+    s->batch = x->dim[0];
+    s->channels = (int)x->dim[1];
+    s->in[0] = axes == 2 ? x->dim[2] : 1;
+    s->out[0] = axes == 2 ? n->shape.dim[2] : 1;
+    s->in[1] = x->dim[x->rank - 1];
+    s->out[1] = n->shape.dim[x->rank - 1];
+    for (int i = 0; i < 2; i++) {
+        s->grid[i] = s->out[i];
+        s->each[i] = 1;
+    }
+}
+
 /* 3 x 3, 1 x 3, or 3 of a 1-D convolution; false: something else. */
-static bool read_shape(const nn_node *n, const nn_shape *x, const nn_shape *w, winograd *s)
+static bool read_three(const nn_node *n, const nn_shape *x, const nn_shape *w, winograd *s)
 {
     const nn_conv_attrs *a = &n->attrs.conv;
     const int axes = x->rank - 2, last = axes - 1;
@@ -232,28 +303,94 @@ static bool read_shape(const nn_node *n, const nn_shape *x, const nn_shape *w, w
     if (a->groups != 1 || a->stride[0] != 1 || a->stride[1] != 1 || a->dilation[0] != 1 || a->dilation[1] != 1 ||
         w->dim[w->rank - 1] != 3 || (axes == 2 && w->dim[2] != 3 && w->dim[2] != 1))
         return false;
+    read_image(n, x, s);
+    s->taps = 3;
     s->axes = axes == 2 && w->dim[2] == 3 ? 2 : 1;
-    s->batch = x->dim[0];
-    s->channels = (int)x->dim[1];
-    s->in[0] = axes == 2 ? x->dim[2] : 1;
-    s->out[0] = axes == 2 ? n->shape.dim[2] : 1;
-    s->in[1] = x->dim[x->rank - 1];
-    s->out[1] = n->shape.dim[x->rank - 1];
+    s->axis = 1;
+    s->each[1] = 4;
+    s->each[0] = s->axes == 2 ? 4 : 1;
     s->pad[0] = axes == 2 ? a->pad_before[0] : 0;
     s->pad[1] = a->pad_before[last];
-    s->bins = s->axes == 2 ? NN_WINO_IN * NN_WINO_IN : NN_WINO_IN;
-    s->tiles[0] = s->axes == 2 ? (s->out[0] + NN_WINO_OUT - 1) / NN_WINO_OUT : s->out[0];
-    s->tiles[1] = (s->out[1] + NN_WINO_OUT - 1) / NN_WINO_OUT;
-    s->total = s->batch * s->tiles[0] * s->tiles[1];
     return true;
 }
 
-/* In vector multiply-adds: products, and some for each number that is transformed; against those of a direct convolution. Weights are four
- * times as many: they pay from some dozens of tiles on. */
+/* The only axis along which a filter is longer than 1 is twice as long as its stride there, `stride`; -1: it is not so. */
+static int two_taps_axis(const nn_shape *w, const int *stride, const int *dilation)
+{
+    const int axes = w->rank - 2;
+    int axis = -1;
+
+    for (int i = 0; i < axes; i++) {
+        if (w->dim[2 + i] == 1 && stride[i] == 1)
+            continue;
+        if (axis >= 0 || w->dim[2 + i] != 2 * (int64_t)stride[i] || stride[i] > MOST_PHASES || dilation[i] != 1)
+            return -1;
+        axis = i;
+    }
+    return axis;
+}
+
+static bool read_two(const nn_node *n, const nn_shape *x, const nn_shape *w, winograd *s)
+{
+    const nn_conv_attrs *a = &n->attrs.conv;
+    const int axes = x->rank - 2, axis = two_taps_axis(w, a->stride, a->dilation);
+
+    if (a->groups != 1 || axis < 0 || (axes == 2 && (a->pad_before[1 - axis] || a->pad_after[1 - axis])))
+        return false;
+    read_image(n, x, s);
+    s->taps = 2;
+    s->axes = 1;
+    s->axis = axis + 2 - axes;
+    s->each[s->axis] = 3;
+    s->phases = a->stride[axis];
+    s->pad[s->axis] = a->pad_before[axis];
+    return true;
+}
+
+static bool read_transposed(const nn_node *n, const nn_shape *x, const nn_shape *w, winograd *s, int *phases)
+{
+    const nn_conv_transpose_attrs *a = &n->attrs.conv_transpose;
+    const int axes = x->rank - 2, axis = two_taps_axis(w, a->stride, a->dilation);
+
+    if (a->groups != 1 || axis < 0 || a->output_pad[axis] > a->pad_after[axis] ||
+        (axes == 2 && (a->pad_before[1 - axis] || a->pad_after[1 - axis] || a->output_pad[1 - axis])))
+        return false;
+    read_image(n, x, s);
+    s->transposed = true;
+    s->taps = 2;
+    s->axes = 1;
+    s->axis = axis + 2 - axes;
+    s->each[s->axis] = 3;
+    s->pad[s->axis] = 1;
+    s->grid[s->axis] = s->in[s->axis] + 1;
+    s->crop = a->pad_before[axis];
+    *phases = a->stride[axis];
+    return true;
+}
+
+/* phases: of the result. */
+static bool read_shape(const nn_node *n, const nn_shape *x, const nn_shape *w, winograd *s, int *phases)
+{
+    s->phases = *phases = 1;
+    if (n->op == &nn_op_conv_transpose ? !read_transposed(n, x, w, s, phases)
+                                       : !read_three(n, x, w, s) && !read_two(n, x, w, s))
+        return false;
+    s->bins = s->taps == 2 ? NN_WINO_IN2 : s->axes == 2 ? NN_WINO_IN * NN_WINO_IN : NN_WINO_IN;
+    s->depth = s->phases * s->channels;
+    s->total = s->batch;
+    for (int i = 0; i < 2; i++) {
+        s->tiles[i] = (s->grid[i] + s->each[i] - 1) / s->each[i];
+        s->total *= s->tiles[i];
+    }
+    return true;
+}
+
+/* In vector multiply-adds: products, and some for each number that is transformed; against those of a direct convolution. Weights are
+ * several times as many: they pay from some dozens of tiles on. */
 static bool pays(const winograd *s, int columns)
 {
-    const double tiles = (double)s->total, c = s->channels, k = columns;
-    const double direct = (double)(s->batch * s->out[0] * s->out[1]) * (s->axes == 2 ? 9 : 3) * c * k;
+    const double tiles = (double)s->total, c = s->depth, k = columns;
+    const double direct = (double)(s->batch * s->grid[0] * s->grid[1]) * all_taps(s) * c * k;
     const double transforms = s->axes == 2 ? 250 * c + 200 * k : 25 * c + 25 * k;
 
     return s->total >= 48 && s->channels >= 8 && columns >= 8 && tiles * (s->bins * c * k + transforms) < 0.85 * direct;
@@ -263,35 +400,45 @@ static void plan_memory(nn_compiler *c, winograd *s)
 {
     const int64_t tile = s->finish.tiles->rows, threads = nn_compiler_options(c)->threads,
                   lanes = s->finish.tiles->lanes;
-    int64_t blocks = (s->total + NN_TILE_BLOCK - 1) / NN_TILE_BLOCK;
+    enum {
+        INPUT_FLOATS = 65536
+    }; /* of one axis: a quarter of a second cache. Of two the weights are what has to be read seldom */
+    const int64_t most = s->axes == 2 ? NN_TILE_BLOCK : INPUT_FLOATS / (s->bins * (int64_t)s->depth) / tile * tile;
+    const int64_t block = SM_CLAMP(most, 2 * tile, NN_TILE_BLOCK);
+    int64_t blocks = (s->total + block - 1) / block;
 
     blocks = rounded(blocks, SM_MIN(threads, s->total / tile + 1)); /* all threads end together */
     s->block = (int)rounded((s->total + blocks - 1) / blocks, tile);
-    s->width = (int)rounded(s->channels, lanes);
+    s->width = (int)((s->phases - 1) * s->channels + rounded(s->channels, lanes));
+    s->width = (int)rounded(s->width, lanes);
+    s->some = NN_TILE_BLOCK / (s->each[0] * s->each[1]);
+    s->pieces = (s->block + s->some - 1) / s->some;
     s->part[0] = (size_t)rounded((int64_t)s->bins * s->block * s->width, 16);
     s->part[1] = (size_t)(s->bins * NN_TILE_COLUMNS * s->block * lanes);
     s->part[2] = (size_t)(NN_TILE_COLUMNS * NN_TILE_BLOCK * lanes);
-    s->part[3] = (size_t)rounded((int64_t)(s->part[0] + s->part[1] + s->part[2]), 16) + NN_TILE_APART;
+    s->part[3] = (size_t)(s->pieces * s->finish.phases * NN_TILE_BLOCK) * (sizeof(int64_t) / sizeof(float));
+    s->part[4] = (size_t)rounded((int64_t)(s->part[0] + s->part[1] + s->part[2] + s->part[3]), 16) + NN_TILE_APART;
 }
 
 int nn_dnnl_winograd_step(nn_compiler *c, nn_id node, nn_step *out)
 {
     const nn_graph *g = nn_compiler_graph(c);
     const nn_node n = *nn_at(g, node);
-    const bool gated = n.op == &nn_op_conv_gated;
+    const bool gated = n.op == &nn_op_conv_gated, transposed = n.op == &nn_op_conv_transpose;
     const nn_shape x = nn_in(g, &n, 0)->shape, w = nn_in(g, &n, 1)->shape;
     winograd *s = sm_arena_zero(nn_compiler_arena(c), 1, sizeof *s);
-    int err;
+    int err, phases;
 
     if (!s)
         return SM_ENOMEM;
-    if (!nn_is_constant(g, n.inputs[1]) || (!gated && nn_dnnl_uses_bf16(c)) || !read_shape(&n, &x, &w, s) ||
-        !pays(s, (int)w.dim[0]))
+    /* bf16: oneDNN's convolutions are faster, its transposed ones are not */
+    if (!nn_is_constant(g, n.inputs[1]) || (!gated && !transposed && nn_dnnl_uses_bf16(c)) ||
+        !read_shape(&n, &x, &w, s, &phases) || !pays(s, (int)w.dim[transposed ? 1 : 0] * phases))
         return 1;
     const int32_t from = nn_dnnl_want(c, out, n.inputs[0], true, false);
     if (from < 0)
         return from;
-    if ((err = nn_tile_finish_make(c, node, 1, gated, out, &s->finish)) != 0) {
+    if ((err = nn_tile_finish_make(c, node, phases, gated, out, &s->finish)) != 0) {
         out->n_in = 0;
         out->inplace = -1;
         return err;
@@ -302,7 +449,7 @@ int nn_dnnl_winograd_step(nn_compiler *c, nn_id node, nn_step *out)
     nn_dnnl_gives(c, out, node, true, false);
     out->run = run_winograd;
     out->state = s;
-    out->kernel = gated ? "winograd, gated" : "winograd";
-    out->scratch = s->part[3] * (size_t)nn_compiler_options(c)->threads * sizeof(float);
+    out->kernel = gated ? "winograd, gated" : transposed ? "winograd, transposed" : "winograd";
+    out->scratch = s->part[4] * (size_t)nn_compiler_options(c)->threads * sizeof(float);
     return 0;
 }
