@@ -4,7 +4,7 @@
 
 #include "library/vectors.h"
 
-enum { SM_LAYOUT_NEIGHBOURS = 15 };
+enum { SM_LAYOUT_NEIGHBOURS = 15, SM_LAYOUT_CELLS_LEAST = 50000 };
 
 typedef struct {
     uint64_t seed;
@@ -15,9 +15,12 @@ typedef struct {
     void *user;
 } sm_layout_options;
 
-/* The nearest others of n rows: near [n][NEIGHBOURS] as places in `rows`, -1: none; cosines likewise. */
+/* The nearest others of n rows: near [n][NEIGHBOURS] as places in `rows`, -1: none; cosines likewise. From CELLS_LEAST rows on in cells. */
 int sm_layout_neighbours(const sm_vectors *v, sm_pool *pool, const uint32_t *rows, size_t n, int32_t *near,
                          float *cosines);
+/* The same in some cells about each row, which misses a few and takes n^1.5 (layout_near.c). Rows of length 1. */
+int sm_layout_neighbours_in_cells(const sm_vectors *v, sm_pool *pool, const uint32_t *rows, size_t n, int32_t *near,
+                                  float *cosines);
 /* places [n][2]. The same input gives the same places, on one thread. */
 int sm_layout_run(const sm_vectors *v, const uint32_t *rows, size_t n, const int32_t *near, const float *cosines,
                   const sm_layout_options *o, float *places);

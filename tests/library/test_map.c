@@ -147,6 +147,57 @@ static void a_picture_holds_every_sound_and_no_name_breaks_out_of_it(void **stat
     sm_buffer_free(&json);
 }
 
+static bool among(const int32_t *near, int32_t other)
+{
+    for (int k = 0; k < K; k++)
+        if (near[k] == other)
+            return true;
+    return false;
+}
+
+static void cells_give_nearly_the_neighbours_that_comparing_all_gives(void **state)
+{
+    map_case *t = make(state, NULL);
+    int32_t *near[2];
+    float *cosines = sm_alloc(ROWS * K, sizeof *cosines);
+    sm_pool *pool = NULL;
+    size_t found = 0;
+
+    test_ok(sm_pool_new(2, &pool));
+    for (int i = 0; i < 2; i++) {
+        near[i] = sm_alloc(ROWS * K, sizeof **near);
+        test_ok(sm_layout_neighbours_in_cells(t->v, i ? pool : NULL, t->rows, ROWS, near[i], cosines));
+    }
+    assert_memory_equal(near[0], near[1], ROWS * K * sizeof **near);
+    for (size_t i = 0; i < ROWS; i++)
+        for (size_t k = 0; k < K; k++) {
+            found += among(near[0] + i * K, t->near[i * K + k]);
+            assert_int_not_equal(near[0][i * K + k], (int32_t)i);
+            if (t->near[i * K] == near[0][i * K]) /* sums in f32 and in double */
+                assert_true(fabsf(t->cosines[i * K] - cosines[i * K]) < 1e-5F);
+        }
+    if (found < 99 * ROWS * K / 100) /* 32 of 40 cells are looked at */
+        fail_msg("%zu of %d", found, ROWS * K);
+    sm_pool_free(pool);
+    sm_free(near[0]);
+    sm_free(near[1]);
+    sm_free(cosines);
+    drop(t);
+}
+
+static int neighbours_again(void *user)
+{
+    map_case *t = user;
+    return sm_layout_neighbours_in_cells(t->v, NULL, t->rows, ROWS, t->near, t->cosines);
+}
+
+static void every_allocation_of_the_cells_may_fail(void **state)
+{
+    map_case *t = make(state, NULL);
+    test_every_allocation_may_fail(neighbours_again, t);
+    drop(t);
+}
+
 static void one_sound_alone_and_copies_of_one_have_places_too(void **state)
 {
     const test_place *place = *state;
@@ -162,6 +213,8 @@ static void one_sound_alone_and_copies_of_one_have_places_too(void **state)
         const sm_layout_options o = { .seed = 1 };
         test_ok(sm_vectors_create(place->path, &info, &v));
         test_ok(sm_vectors_append(v, ids, values, n));
+        test_ok(sm_layout_neighbours_in_cells(v, NULL, rows, n, near, cosines));
+        assert_true((near[0] < 0) == (n == 1));
         test_ok(sm_layout_neighbours(v, NULL, rows, n, near, cosines));
         test_ok(sm_layout_run(v, rows, n, near, cosines, &o, places));
         for (size_t i = 0; i < 2 * n; i++)
@@ -179,6 +232,8 @@ int main(void)
         PLACE(sounds_that_have_a_place_keep_it_and_new_ones_come_to_their_neighbours),
         cmocka_unit_test(a_new_map_is_turned_to_lie_as_the_old_one_did),
         cmocka_unit_test(a_picture_holds_every_sound_and_no_name_breaks_out_of_it),
+        PLACE(cells_give_nearly_the_neighbours_that_comparing_all_gives),
+        PLACE(every_allocation_of_the_cells_may_fail),
         PLACE(one_sound_alone_and_copies_of_one_have_places_too),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
