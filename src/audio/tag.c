@@ -191,7 +191,7 @@ static int choose_chunks(sm_tag_job *j, const sm_audio_metadata *meta, sm_tag_re
         if (!chunks[i].wanted ||
             (strcmp(j->container, "wav") && strcmp(j->container, "rf64") && strcmp(j->container, "w64")))
             continue;
-        *chunks[i].chosen = !chunks[i].there || e->overwrite_chunks;
+        *chunks[i].chosen = !chunks[i].there || e->overwrite_chunks || (i == 0 && e->overwrite_acid);
         if (i == 0 && e->acid_values.one_shot)
             snprintf(text, sizeof text, "one-shot, note %d", e->acid_values.root_note);
         else if (i == 0)

@@ -22,6 +22,7 @@ typedef struct {
     const char *text[SM_TAG_FIELDS]; /* NULL: as it is; "": takes it away (only with overwrite) */
     bool overwrite[SM_TAG_FIELDS];
     bool overwrite_chunks; /* acid, smpl and inst that are there */
+    bool overwrite_acid;   /* acid alone: its tempo is the user's */
     bool acid, smpl, inst; /* write these chunks; wav only */
     struct {
         bool one_shot;

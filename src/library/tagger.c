@@ -271,6 +271,7 @@ static void user_words(const sm_tagger *t, sm_tag_edit *e)
             e->text[f] = t->set[f];
     }
     e->overwrite_chunks = t->o.overwrite;
+    e->overwrite_acid = t->set[SM_TAG_BPM] != NULL; /* two tempos in one file would be worse than none */
 }
 
 /* ---- the journal ---- */

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Tags of sound files, read by nothing of ours: the formats' own rules in a few lines. Prints KEY=VALUE, one a line, sorted; and the
-SHA-256 of the audio as `audio=`. Usage: read_tags.py FILE"""
+SHA-256 of the audio as `audio=`. Usage: read_tags.py FILE..."""
 import hashlib, struct, sys
 
 def id3(b, out):
@@ -107,10 +107,10 @@ def ogg(b, out):
 def mpeg(b, out):
     return b[id3(b, out):]
 
-data = open(sys.argv[1], "rb").read()
-tags = {}
-reader = {b"RIFF": riff, b"FORM": aiff, b"fLaC": flac, b"OggS": ogg}.get(data[:4], mpeg)
-tags["audio"] = hashlib.sha256(reader(data, tags)).hexdigest()
 sys.stdout.reconfigure(encoding="utf-8")
-for key in sorted(tags):
-    print("%s=%s" % (key, tags[key]))
+for path in sys.argv[1:]:
+    data, tags = open(path, "rb").read(), {}
+    reader = {b"RIFF": riff, b"FORM": aiff, b"fLaC": flac, b"OggS": ogg}.get(data[:4], mpeg)
+    tags["audio"] = hashlib.sha256(reader(data, tags)).hexdigest()
+    for key in sorted(tags):
+        print("%s=%s" % (key, tags[key]))
