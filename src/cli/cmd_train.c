@@ -4,7 +4,9 @@
 #include <unistd.h>
 
 #include "cli/command.h"
+#include "library/library.h"
 #include "train/dataset.h"
+#include "train/dataset_tools.h"
 #include "train/train.h"
 
 typedef struct {
@@ -59,8 +61,8 @@ static const sm_option train_options[] = {
     { 0, "licences", SM_OPT_STRING, AT(licences), "LIST", "only sounds under these: CC0,CC-BY* or -*GPL*", 0 },
     { 0, "sources", SM_OPT_STRING, AT(sources), "LIST", "only sounds from these sources", 0 },
     { 0, "families", SM_OPT_STRING, AT(families), "LIST", "only sounds of these families", 0 },
-    { 0, "from-corrections", SM_OPT_FLAG, AT(from_corrections), NULL, "only sounds whose label a person has confirmed",
-      0 },
+    { 0, "from-corrections", SM_OPT_FLAG, AT(from_corrections), NULL,
+      "only sounds whose label you confirmed: corrections of the library, dataset verify", 0 },
     { 0, "weights", SM_OPT_CHOICE, AT(weights), "f16|f32", "numbers in the file (default: f16)", 0 },
     { 0, "report", SM_OPT_PATH, AT(report), "FILE.html", "where the report goes (default: beside the model)", 0 },
     { 0, "note", SM_OPT_STRING, AT(note), "TEXT", "what the data is: kept in the file", 0 },
@@ -179,6 +181,38 @@ static int on_load(void *user, const sm_progress_info *p)
 }
 
 /* ---- the run ---- */
+
+/* What was corrected in the library since (`tag --set instrument=`) joins the dataset. Without a library there is nothing to take. */
+static int take_corrections(sm_cli *cli, const char *dataset)
+{
+    const sm_dataset_work work = { .jobs = (int)cli->common.jobs };
+    sm_dataset_result r = { 0 };
+    sm_dataset_split_result split;
+    sm_dataset *d = NULL;
+    sm_library *l = NULL;
+    char *library = sm_library_path(cli->common.library), *own = dataset ? NULL : sm_dataset_default_path();
+    int err = library && (dataset || own) ? sm_library_open(library, SM_LIBRARY_READ, &l) : SM_ENOMEM;
+    sm_library_close(l);
+    if (err == SM_ENOTFOUND && !cli->common.library) {
+        err = 0;
+        goto out;
+    }
+    if (err == 0)
+        err = sm_dataset_open(dataset ? dataset : own, SM_DATASET_CREATE, &d);
+    if (err == 0)
+        err = sm_dataset_take_corrections(d, library, &work, &r);
+    if (err == 0 && r.added > 0) /* the new ones; what has a side keeps it */
+        err = sm_dataset_split(d, &(const sm_dataset_split_options){ 0 }, &split);
+    if (err == 0 && r.added + r.updated > 0)
+        sm_cli_warn(cli, "%lld sounds that were corrected in the library join the dataset",
+                    (long long)(r.added + r.updated));
+out:
+    sm_dataset_close(d);
+    sm_free(library);
+    sm_free(own);
+    return err;
+}
+
 static int load(sm_cli *cli, const train_args *a, const char *data, int rate, sm_sounds **out)
 {
     const sm_sounds_filter f = {
@@ -315,13 +349,15 @@ static int train_run(sm_cli *cli, const void *args, char *const *operands, size_
         return list(cli);
     if (a->tune && !a->on)
         return sm_cli_usage(cli, "--tune needs --on: whose convolutions learn on");
+    if (a->from_corrections && n == 0 && (err = take_corrections(cli, a->dataset)) < 0)
+        return err;
     if (a->on && !a->tune) {
         sm_cancel_install();
         return train_on(cli, a, n > 0 ? operands[0] : a->dataset);
     }
     sm_train_options_init(&o);
     take_options(cli, a, &o);
-    if (a->augment)
+    if (err == 0 && a->augment)
         err = sm_augment_parse(&o.augment, a->augment);
     o.progress = on_progress;
     o.user = &s;
@@ -355,17 +391,17 @@ const sm_command sm_cmd_train = {
     .operands = "[DATA]",
     .most_operands = 1,
     .options = train_options,
-    .common = SM_COMMON_OUT | SM_COMMON_JOBS | SM_COMMON_SEED | SM_COMMON_PROGRESS,
-    .examples =
-        (const sm_example[]){
-            { "samplemind train my-sounds -o mine.safetensors", "one folder a class" },
-            { "samplemind train labels.csv --arch cnn --epochs 20", "the simplest network, from a table" },
-            { "samplemind train my-sounds --on yamnet -o mine.safetensors",
-              "from few sounds: on what YAMNet has learned" },
-            { "samplemind train my-sounds --on yamnet --tune -o mine.safetensors",
-              "from some hundred sounds on: what YAMNet has learned learns on" },
-            { "samplemind train --from-corrections --resume", "from what was confirmed in dataset verify" },
-            { 0 } },
+    .common = SM_COMMON_OUT | SM_COMMON_JOBS | SM_COMMON_SEED | SM_COMMON_PROGRESS | SM_COMMON_LIBRARY,
+    .examples = (const sm_example[]){ { "samplemind train my-sounds -o mine.safetensors", "one folder a class" },
+                                      { "samplemind train labels.csv --arch cnn --epochs 20",
+                                        "the simplest network, from a table" },
+                                      { "samplemind train my-sounds --on yamnet -o mine.safetensors",
+                                        "from few sounds: on what YAMNet has learned" },
+                                      { "samplemind train my-sounds --on yamnet --tune -o mine.safetensors",
+                                        "from some hundred sounds on: what YAMNet has learned learns on" },
+                                      { "samplemind train --from-corrections",
+                                        "from what you corrected in the library, and confirmed in dataset verify" },
+                                      { 0 } },
     .args_size = sizeof(train_args),
     .defaults = &(const train_args){ .arch = "res-freq",
                                      .batch = 64,

@@ -36,6 +36,10 @@ typedef struct {
  * SM_EFORMAT: a table without the columns path and class. */
 int sm_dataset_import(sm_dataset *d, const char *path, const sm_dataset_import_options *o, sm_dataset_result *out);
 
+/* Every sound whose instrument the user corrected in a library (its folder), as a label that a person has confirmed; items that are there
+ * already get it too. The errors of opening a library. */
+int sm_dataset_take_corrections(sm_dataset *d, const char *library, const sm_dataset_work *work, sm_dataset_result *out);
+
 /* A list of what Debian packages install: package,path,class,split,family,licence; path is an extended regular expression on the
  * whole path of an installed file. Packages that are not installed are added to `missing`. Rows of soundfont presets are left out
  * (sm_dataset_debian_presets has them). prefix: where the system's files lie; NULL: "/". */
