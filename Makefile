@@ -104,14 +104,14 @@ demo: ## install what is missing, build, analyse the sounds in examples/
 train: ## train the classifier that ships, from free data (TRAIN_DATA=labels.csv, or it is fetched): models/README.md
 	training/train.sh
 
-bench: all $(BUILD)/bench/nn_layers $(BUILD)/bench/train_step ## time models and front ends; bare networks by step; training
+bench: all $(BUILD)/bench/nn_layers $(BUILD)/bench/train_step $(BUILD)/bench/vectors ## time models, front ends, networks by step, training, search through vectors (3 GB in build/, minutes)
 	./samplemind bench
 	$(BUILD)/bench/nn_layers --steps
 	$(BUILD)/bench/train_step cnn 16
 	$(BUILD)/bench/train_step residual 16
-
-$(BUILD)/bench/%: $(BUILD)/bench/%.o $(LIBRARY)
-	$(call say,LD,$@)$(CC) $(SAN_FLAGS) $(LDFLAGS) $^ -o $@ $(LDLIBS)
+	@mkdir -p $(BUILD)/bench/data
+	$(BUILD)/bench/vectors $(BUILD)/bench/data 100000 512 1
+	$(BUILD)/bench/vectors $(BUILD)/bench/data 1000000 512 2
 
 # scores and measurements that are not part of the program: make build/gcc/bench/score_loops
 $(BUILD)/bench/%: $(BUILD)/bench/%.o $(LIBRARY)
