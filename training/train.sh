@@ -23,12 +23,15 @@ fi
     -o "$work/samplemind.safetensors" --note "sources: training/sources.csv, training/debian.csv"
 cp "$work/samplemind.safetensors" models/samplemind.safetensors
 cp "$work/samplemind.html" models/report.html 2>/dev/null || true
-# the second opinion: a layer on YAMNet's embedding, where YAMNet is installed
+# what stands on YAMNet, where that is installed: its convolutions learned on; and a layer on its embedding, the second opinion
 if ./samplemind models verify yamnet -q 2>/dev/null; then
+    ./samplemind train --dataset "$set" --on yamnet --tune -e 10 -b 32 --base-lr 0.00025 --seed 1 --resume \
+        ${LICENCES:+--licences "$LICENCES"} -o "$work/samplemind-tuned.safetensors" --note "sources: training/sources.csv, training/debian.csv"
+    cp "$work/samplemind-tuned.safetensors" models/samplemind-tuned.safetensors
     ./samplemind train --dataset "$set" --on yamnet ${LICENCES:+--licences "$LICENCES"} -o models/samplemind-yamnet.safetensors \
         --note "sources: training/sources.csv, training/debian.csv"
 else
-    echo "models/samplemind-yamnet.safetensors stays as it is: it needs samplemind models pull yamnet" >&2
+    echo "models/samplemind-{tuned,yamnet}.safetensors stay as they are: they need samplemind models pull yamnet" >&2
 fi
 make
-./samplemind eval models/samplemind.safetensors --table "$set"
+./samplemind eval analyze "$set" --table

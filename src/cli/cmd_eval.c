@@ -38,21 +38,24 @@ static bool is_analyze(const char *name)
     return !strcmp(name, "analyze") || !strncmp(name, "analyze=", 8);
 }
 
-/* A file, or an installed model. */
+/* A file, or a model that is installed or ships. */
 static int find_model(judged *j)
 {
-    const sm_model *known = sm_model_find(j->name);
+    const sm_model *known = sm_model_find(j->name), *model = NULL;
     sm_weights *w = NULL;
+    sm_card *card = NULL;
+    char variant[32];
     int err = 0;
-    j->path = known ? sm_installed_path(NULL, j->name) : sm_strdup(j->name);
+    j->path = known ? sm_model_path(NULL, j->name, &(bool){ false }) : sm_strdup(j->name);
     if (!j->path)
         return SM_ENOMEM;
-    if ((err = sm_weights_open(j->path, &w)) == SM_ENOTFOUND && known)
+    if ((err = sm_model_open_file(j->path, &w, &card, &model, variant)) == SM_ENOTFOUND && known)
         return sm_fail_prefix(sm_not_installed(err, known), "%s", j->name);
     if (err == 0) {
         const char *split = sm_weights_meta(w, "split");
         j->random_split = split && !strcmp(split, "random");
     }
+    sm_card_free(card);
     sm_weights_close(w);
     return err;
 }

@@ -1,6 +1,6 @@
 /* Which answers speak of the instrument, the genre and the mood, and how they are read (docs/fields.md says it for users).
  *
- *   instrument  our two classifiers, samplemind and samplemind-tuned; where they are not sure, together with our layer on YAMNet's
+ *   instrument  our classifiers, samplemind and those tuned from YAMNet; where they are not sure, together with our layer on YAMNet's
  *               embedding (samplemind-yamnet), or, where that did not run, with YAMNet's scores through yamnet_to_instrument (max
  *               over a class's rows of score * weight); without ours each of these alone
  *   genre       the 400 styles of Discogs (a head, or the backbone's own output), else MusiCNN's tags that are genres
@@ -56,12 +56,19 @@ void sm_verdict_free(sm_verdict *v)
 
 /* At this probability (calibrated) what our classifiers say together is the last word. */
 static const double sure = 0.7;
-/* The two that ship err on different sounds: their probabilities are combined as a product of powers, summing to 1 (product of
- * experts, Hinton 2002). The exponents, which also undo the doubt that two opinions of one sound have too much of, are the likeliest on
- * held-out training families (docs/training.md). Where one of them has not heard, the other's probabilities stay as they are. */
-static const double floor_of_product = 1e-4, own_power = 0.6, tuned_power = 0.6;
+/* Those that ship err on different sounds. Their probabilities are combined as a weighted geometric mean (product of experts, Hinton
+ * 2002) over those that have heard the sound, then summing to 1. Weights: chosen on held-out training families (docs/training.md). */
+enum { EXPERTS = 4 };
+static const struct {
+    const char *model;
+    double weight;
+} experts[EXPERTS] = { { "samplemind", 0.5 },
+                       { "samplemind-cnn", 0.5 }, /* only in the place of the first */
+                       { "samplemind-tuned", 0.5 },
+                       { "samplemind-tuned-long", 0.5 } };
+static const double least_probability = 1e-4;
 /* Below `sure` the layer's probabilities come in as well: p^(1 - weight) q^weight; */
-static const double layer_weight = 0.3;
+static const double layer_weight = 0.2;
 /* or, where it did not run, YAMNet's evidence e: p (e + floor)^weight. YAMNet can lift or sink a class by no more than
  * ((1 + floor) / floor)^weight, since it is silent about many one-shots. */
 static const double evidence_floor = 0.05, evidence_weight = 0.25;
@@ -139,7 +146,7 @@ static double combined(double p, const char *name, const second *s)
 {
     if (s->layer) {
         const double q = score_of(s->layer, name);
-        return q < 0 ? p : pow(p + floor_of_product, 1 - layer_weight) * pow(q + floor_of_product, layer_weight);
+        return q < 0 ? p : pow(p + least_probability, 1 - layer_weight) * pow(q + least_probability, layer_weight);
     }
     const int known = find_class(name);
     return p * pow((known >= 0 ? (double)s->evidence[known] : 0) + evidence_floor, evidence_weight);
@@ -162,25 +169,53 @@ static void make_sum_one(sm_verdict *v)
         v->scores[c].score /= sum;
 }
 
-/* own: never NULL; tuned: NULL when it has not heard, or speaks of other classes. */
-static int own_scores(const sm_model_answer *own, const sm_model_answer *tuned, const second *s, sm_verdict *out)
+/* Our classifiers that have heard the sound and speak of the same classes as the first of them. */
+typedef struct {
+    const sm_model_answer *answer[EXPERTS];
+    double weight[EXPERTS]; /* summing to 1 */
+    size_t n;
+} panel;
+
+static panel gather(const sm_model_answer *answers, size_t n)
 {
+    panel p = { 0 };
+    double sum = 0;
+    for (size_t i = 0; i < EXPERTS; i++) {
+        const sm_model_answer *a = heard(answers, n, experts[i].model);
+        if (!a || (i == 1 && p.n > 0) || (p.n > 0 && !same_classes(p.answer[0], a)))
+            continue;
+        p.answer[p.n] = a;
+        p.weight[p.n++] = experts[i].weight;
+        sum += experts[i].weight;
+    }
+    for (size_t i = 0; i < p.n; i++)
+        p.weight[i] /= sum;
+    return p;
+}
+
+static double mean_of(const panel *p, const char *name)
+{
+    double sum = 0;
+    if (p->n == 1) /* as it is */
+        return score_of(p->answer[0], name);
+    for (size_t i = 0; i < p->n; i++)
+        sum += p->weight[i] * log(score_of(p->answer[i], name) + least_probability);
+    return exp(sum);
+}
+
+static int own_scores(const panel *p, const second *s, sm_verdict *out)
+{
+    const sm_model_answer *first = p->answer[0];
     size_t capacity = 0;
     double most = 0;
-    if (classes_of(own) == 0)
+    if (classes_of(first) == 0)
         return 0;
-    vote_of_answer(out, own);
-    if (tuned)
-        vote_of_answer(out, tuned);
-    for (size_t c = 0; c < classes_of(own); c++) {
-        const char *name = own->classes->names[c];
-        double p = own->result->mean[c];
-        if (tuned)
-            p = pow(p + floor_of_product, own_power) * pow(score_of(tuned, name) + floor_of_product, tuned_power);
-        if (add(out, &capacity, name, p) < 0)
+    for (size_t i = 0; i < p->n; i++)
+        vote_of_answer(out, p->answer[i]);
+    for (size_t c = 0; c < classes_of(first); c++)
+        if (add(out, &capacity, first->classes->names[c], mean_of(p, first->classes->names[c])) < 0)
             return SM_ENOMEM;
-    }
-    if (tuned)
+    if (p->n > 1)
         make_sum_one(out);
     for (size_t c = 0; c < out->n; c++)
         most = SM_MAX(most, out->scores[c].score);
@@ -208,26 +243,17 @@ static int evidence_scores(const float *evidence, sm_verdict *out)
 
 int sm_meaning_instrument(const sm_model_answer *answers, size_t n, sm_verdict *out)
 {
-    const sm_model_answer *own = heard(answers, n, "samplemind"), *yamnet = answer_of(answers, n, "yamnet");
-    const sm_model_answer *layer = heard(answers, n, "samplemind-yamnet"),
-                          *tuned = heard(answers, n, "samplemind-tuned");
+    const sm_model_answer *yamnet = answer_of(answers, n, "yamnet"), *layer = heard(answers, n, "samplemind-yamnet");
+    const panel ours = gather(answers, n);
     float evidence[SM_INSTRUMENTS];
     int err = 0;
     *out = (sm_verdict){ 0 };
-    if (!own)
-        own = heard(answers, n, "samplemind-cnn");
     if (yamnet)
         sm_yamnet_instruments(yamnet->result->mean, evidence);
-    if (own && tuned && !same_classes(own, tuned))
-        tuned = NULL;
-    if (!own) {
-        own = tuned;
-        tuned = NULL;
-    }
-    if (own)
-        err = own_scores(own, tuned, &(second){ layer, yamnet ? evidence : NULL }, out);
+    if (ours.n > 0)
+        err = own_scores(&ours, &(second){ layer, yamnet ? evidence : NULL }, out);
     else if (layer)
-        err = own_scores(layer, NULL, &(second){ 0 }, out);
+        err = own_scores(&(panel){ { layer }, { 1 }, 1 }, &(second){ 0 }, out);
     else if (yamnet)
         err = evidence_scores(evidence, out);
     if (err < 0)

@@ -25,6 +25,9 @@ SHIP(yamnet, "models/samplemind-yamnet.safetensors")
 #ifdef SM_SHIPPED_samplemind_tuned
 SHIP(tuned, "models/samplemind-tuned.safetensors")
 #endif
+#ifdef SM_SHIPPED_samplemind_tuned_long
+SHIP(tuned_long, "models/samplemind-tuned-long.safetensors")
+#endif
 
 const void *sm_model_shipped(const char *name, size_t *size)
 {
@@ -39,6 +42,9 @@ const void *sm_model_shipped(const char *name, size_t *size)
 #endif
 #ifdef SM_SHIPPED_samplemind_tuned
         { "samplemind-tuned", sm_shipped_tuned_begin, sm_shipped_tuned_end },
+#endif
+#ifdef SM_SHIPPED_samplemind_tuned_long
+        { "samplemind-tuned-long", sm_shipped_tuned_long_begin, sm_shipped_tuned_long_end },
 #endif
         { "", NULL, NULL }
     };

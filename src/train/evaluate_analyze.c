@@ -92,8 +92,8 @@ static int choose(judging *j)
 
 int trainer_instrument_models(sm_buffer *list)
 {
-    static const char *const names[] = { "samplemind", "samplemind-cnn", "samplemind-tuned", "yamnet",
-                                         "samplemind-yamnet" };
+    static const char *const names[] = { "samplemind", "samplemind-cnn",   "samplemind-tuned", "samplemind-tuned-long",
+                                         "yamnet",     "samplemind-yamnet" };
     bool there = false, yamnet = false;
     for (size_t i = 0; i < SM_LENGTH(names); i++) {
         char *path = sm_model_path(NULL, names[i], &there);

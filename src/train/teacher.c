@@ -83,7 +83,7 @@ static int ask(void *user, size_t i, int worker)
 int trainer_open_model(const char *name, sm_weights **w, sm_card **card, const sm_model **m, char variant[32])
 {
     const sm_model *known = sm_model_find(name);
-    char *path = known ? sm_installed_path(NULL, name) : sm_strdup(name);
+    char *path = known ? sm_model_path(NULL, name, &(bool){ false }) : sm_strdup(name);
     const int err = path ? sm_model_open_file(path, w, card, m, variant) : SM_ENOMEM;
     sm_free(path);
     return err == SM_ENOTFOUND && known ? sm_not_installed(err, known) : err;
