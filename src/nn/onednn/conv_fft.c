@@ -258,8 +258,8 @@ void nn_conv_fft_product_item(const nn_conv_fft_run *r, int k)
         const float *x = r->spectra + (int64_t)(3 * k + part) * p->group * p->chunk;
         const float *w = r->weights + (line_of(p, k, part) * p->shape.channels + r->first_channel) * p->columns;
         float *y = r->products + (int64_t)(3 * k + part) * p->group * p->columns;
-        if (p->columns <= MAX_SMALL_COLUMNS)
-            p->lanes->small_matmul(rows, p->columns, channels, x, p->chunk, w, r->first_channel > 0, y, p->columns);
+        if (p->columns <= MAX_SMALL_COLUMNS && channels == p->shape.channels)
+            p->lanes->small_matmul(rows, p->columns, channels, x, p->chunk, w, y, p->columns);
         else
             dnnl_sgemm('N', 'N', rows, p->columns, channels, 1, x, p->chunk, w, p->columns, r->first_channel > 0, y,
                        p->columns);

@@ -3,8 +3,7 @@
 
 #include <math.h>
 
-/* Radices in the order of the passes. Odd ones last: there the pass needs no twiddles, and theirs cost most. Two eights do what
- * three fours do with one way through memory less. */
+/* Radices in the order of the passes. Odd ones last: there the pass needs no twiddles, and theirs cost most. */
 static int plan_radices(int n, int radix[NN_FFT_MAX_PASSES])
 {
     static const int odd[] = { 3, 5 };
@@ -13,10 +12,6 @@ static int plan_radices(int n, int radix[NN_FFT_MAX_PASSES])
     for (size_t i = 0; i < SM_LENGTH(odd); i++)
         for (; n % odd[i] == 0 && n_tail < NN_FFT_MAX_PASSES; n /= odd[i])
             tail[n_tail++] = odd[i];
-    for (; n % 64 == 0 && n != 128 && passes + 2 <= NN_FFT_MAX_PASSES; n /= 64) {
-        radix[passes++] = 8;
-        radix[passes++] = 8;
-    }
     for (; n % 4 == 0 && n != 8 && passes < NN_FFT_MAX_PASSES; n /= 4)
         radix[passes++] = 4;
     if (n > 1 && passes < NN_FFT_MAX_PASSES) {

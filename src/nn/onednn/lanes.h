@@ -64,9 +64,8 @@ typedef struct {
     void (*product_inverse)(const nn_fft *f, const float *products, int64_t bin_stride, int64_t row_stride,
                             nn_fold fold, const nn_lane_finish *finish, int channels, float *work,
                             const nn_lane_result *a, const nn_lane_result *b, int64_t out_stride);
-    /* c [m][ldc] = a [m][lda] b [k][n] (add: + c), n a multiple of the lanes. For products too narrow for a library's blocking. */
-    void (*small_matmul)(int m, int n, int k, const float *a, int64_t lda, const float *b, bool add, float *c,
-                         int64_t ldc);
+    /* c [m][ldc] = a [m][lda] b [k][n], n a multiple of the lanes. For products too narrow for a library's blocking. */
+    void (*small_matmul)(int m, int n, int k, const float *a, int64_t lda, const float *b, float *c, int64_t ldc);
 } nn_lanes;
 
 extern const nn_lanes nn_lanes_base, nn_lanes_avx2, nn_lanes_avx512;

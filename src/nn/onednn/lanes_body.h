@@ -398,13 +398,13 @@ static void product_inverse(const nn_fft *f, const float *products, int64_t bin_
 /* ---- narrow matrix products ---- */
 
 /* rows x columns * LANES results in registers */
-LANE_INLINE void matmul_tile(int rows, int columns, int k, const float *a, int64_t lda, const float *b, int n, bool add,
-                             float *c, int64_t ldc)
+LANE_INLINE void matmul_tile(int rows, int columns, int k, const float *a, int64_t lda, const float *b, int n, float *c,
+                             int64_t ldc)
 {
     vec sum[TILE_ROWS][TILE_COLUMNS];
     for (int i = 0; i < rows; i++)
         for (int j = 0; j < columns; j++)
-            sum[i][j] = add ? v_load(c + i * ldc + j * LANES) : v_zero();
+            sum[i][j] = v_zero();
     for (int p = 0; p < k; p++, b += n) {
         vec y[TILE_COLUMNS];
         if (p % 16 == 0) /* the next tile's numbers, which no prefetcher foresees */
@@ -425,37 +425,36 @@ LANE_INLINE void matmul_tile(int rows, int columns, int k, const float *a, int64
 
 /* As many tiles of `rows` as there are from row i on; the row behind them. */
 LANE_INLINE int matmul_tiles(int rows, int columns, int i, int m, int k, const float *a, int64_t lda, const float *b,
-                             int n, bool add, float *c, int64_t ldc)
+                             int n, float *c, int64_t ldc)
 {
     for (; i + rows <= m; i += rows)
-        matmul_tile(rows, columns, k, a + i * lda, lda, b, n, add, c + i * ldc, ldc);
+        matmul_tile(rows, columns, k, a + i * lda, lda, b, n, c + i * ldc, ldc);
     return i;
 }
 
 /* What is left of the rows goes by fours, whose sums still outnumber the cycles that one of them takes. */
-LANE_INLINE void matmul_rows(int columns, int m, int k, const float *a, int64_t lda, const float *b, int n, bool add,
-                             float *c, int64_t ldc)
+LANE_INLINE void matmul_rows(int columns, int m, int k, const float *a, int64_t lda, const float *b, int n, float *c,
+                             int64_t ldc)
 {
-    int i = matmul_tiles(TILE_ROWS, columns, 0, m, k, a, lda, b, n, add, c, ldc);
-    i = matmul_tiles(4, columns, i, m, k, a, lda, b, n, add, c, ldc);
-    matmul_tiles(1, columns, i, m, k, a, lda, b, n, add, c, ldc);
+    int i = matmul_tiles(TILE_ROWS, columns, 0, m, k, a, lda, b, n, c, ldc);
+    i = matmul_tiles(4, columns, i, m, k, a, lda, b, n, c, ldc);
+    matmul_tiles(1, columns, i, m, k, a, lda, b, n, c, ldc);
 }
 
-static void matmul_columns(int columns, int m, int k, const float *a, int64_t lda, const float *b, int n, bool add,
-                           float *c, int64_t ldc)
+static void matmul_columns(int columns, int m, int k, const float *a, int64_t lda, const float *b, int n, float *c,
+                           int64_t ldc)
 {
     if (columns == 2)
-        matmul_rows(2, m, k, a, lda, b, n, add, c, ldc);
+        matmul_rows(2, m, k, a, lda, b, n, c, ldc);
     else
-        matmul_rows(1, m, k, a, lda, b, n, add, c, ldc);
+        matmul_rows(1, m, k, a, lda, b, n, c, ldc);
 }
 
 /* n must be a multiple of the lanes. */
-static void small_matmul(int m, int n, int k, const float *a, int64_t lda, const float *b, bool add, float *c,
-                         int64_t ldc)
+static void small_matmul(int m, int n, int k, const float *a, int64_t lda, const float *b, float *c, int64_t ldc)
 {
     for (int j = 0; j < n; j += 2 * LANES)
-        matmul_columns(n - j >= 2 * LANES ? 2 : 1, m, k, a, lda, b + j, n, add, c + j, ldc);
+        matmul_columns(n - j >= 2 * LANES ? 2 : 1, m, k, a, lda, b + j, n, c + j, ldc);
 }
 
 const nn_lanes SIMD(nn_lanes) = {
