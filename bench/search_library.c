@@ -1,5 +1,5 @@
 /* Searching a large library: makes one of N made-up sounds (once, in the folder that is named), then times queries on it.
- *   make build/gcc/bench/search_library && build/gcc/bench/search_library FOLDER [N]
+ *   make build/gcc/bench/search_library && build/gcc/bench/search_library FOLDER [N [QUERY]]
  * The sounds have names as packs have them, instruments by weight, and descriptors that depend on the instrument. */
 #include <math.h>
 #include <stdlib.h>
@@ -130,7 +130,7 @@ int main(int argc, char **argv)
     sm_store *s = NULL;
     int64_t stale = 0, folder = 0;
     if (argc < 2) {
-        fprintf(stderr, "usage: search_library FOLDER [N]\n");
+        fprintf(stderr, "usage: search_library FOLDER [N [QUERY]]\n");
         return 2;
     }
     int err = sm_store_open(argv[1], SM_STORE_CREATE, &s);
@@ -153,8 +153,8 @@ int main(int argc, char **argv)
         printf("words and columns of %lld sounds in %.1f s\n", (long long)stale, sm_now_s() - start);
     }
     printf("%.0f MB in the database\n", (double)sm_store_bytes(s) / 1e6);
-    for (size_t i = 0; i < SM_LENGTH(queries) && err == 0; i++)
-        err = time_query(s, queries[i]);
+    for (size_t i = 0; i < (argc > 3 ? 1 : SM_LENGTH(queries)) && err == 0; i++)
+        err = time_query(s, argc > 3 ? argv[3] : queries[i]);
     if (err < 0)
         fprintf(stderr, "%s\n", sm_last_error());
     sm_store_close(s);
