@@ -292,6 +292,150 @@ SM_API int sm_separate_file(sm_separator *s, const char *path, sm_stem_sink sink
 SM_API int sm_separate_buffer(sm_separator *s, const float *interleaved, size_t frames, int rate_hz, int channels,
                               sm_stem_sink sink, void *user);
 
+/* ---- sounds from words ----
+ *
+ *     sm_generate_options options;
+ *     sm_generate_request request;
+ *     sm_generator *generator = NULL;
+ *     sm_generate_result *sound = NULL;
+ *     sm_generate_options_init(&options);
+ *     options.model = "musicgen-small";
+ *     sm_generate_request_init(&request);
+ *     request.prompt = "warm house loop, 124 BPM";
+ *     request.bars = 8, request.bpm = 124;
+ *     if (sm_generator_open(&options, &generator) < 0 || sm_generate_one(generator, &request, &sound) < 0 ||
+ *         sm_generate_result_write(sound, "loop.wav", "float32") < 0)
+ *         fprintf(stderr, "%s\n", sm_last_error());
+ *     sm_generate_result_free(sound);
+ *     sm_generator_close(generator);
+ *
+ * examples/generate.c is the whole program, with progress and sound that comes while it is being made. docs/generate.md says what models
+ * there are and what they are good for; several are not for commercial use (sm_generator_licence). */
+
+/* Start from sm_generate_options_init. Strings are copied by sm_generator_open. */
+typedef struct {
+    size_t size;
+    const char *home;         /* as in sm_options */
+    const char *model;        /* "stable-audio-small" (also NULL), "musicgen-small", ..., or NAME=FILE */
+    const char *text_encoder; /* T5's weights, spiece.model beside them or inside; NULL: the installed t5-base */
+    const char *precision;    /* of the weights: "auto" (also NULL: as they are stored), "f32", "bf16", "int8" */
+    const char *backend;      /* "onednn" (also NULL), "ref" */
+    int threads;              /* 0: one for each core */
+} sm_generate_options;
+SM_API void sm_generate_options_init(sm_generate_options *o);
+
+typedef struct sm_generator sm_generator; /* a model that is open; one thread at a time */
+/* Errors: SM_EUSAGE (an option outside its range, no such model, or one that makes no sound), SM_ENOTFOUND (no weights, of the model or
+ * of what it needs besides: the message says how to get them), SM_EFORMAT (damaged, or of another model). */
+SM_API int sm_generator_open(const sm_generate_options *options, sm_generator **out);
+SM_API void sm_generator_close(sm_generator *g);
+SM_API const char *sm_generator_model(const sm_generator *g);   /* "musicgen-small" */
+SM_API const char *sm_generator_licence(const sm_generator *g); /* of its weights, in a sentence */
+SM_API int sm_generator_rate(const sm_generator *g);            /* of its sound, Hz */
+SM_API int sm_generator_channels(const sm_generator *g);        /* 1 or 2 */
+
+/* MusicGen: sound while it is being made. Frames of sound number `index` (0..n-1) that follow those of the call before, interleaved,
+ * before they are cut to a loop and levelled. Stable Audio's come in one piece at the end. Negative: stop, and that is what the
+ * generation returns. */
+typedef int (*sm_generate_stream_fn)(void *user, size_t index, const float *interleaved, size_t frames);
+
+/* Start from sm_generate_request_init, which sets the defaults named here. Strings are borrowed for the call. */
+typedef struct {
+    size_t size;
+    const char *prompt;   /* must say something; at most 8192 bytes */
+    const char *negative; /* what it should not be (Stable Audio, with guidance); NULL: nothing */
+    int n;                /* sounds, of seeds seed, seed + 1, ...; default 1, at most 1000 */
+    uint64_t
+        seed; /* default 0; the same seed and request give the same bytes on any number of threads, alone or among others */
+    double seconds; /* 0: as long as the model makes at once */
+    double bars,
+        bpm; /* bars > 0: instead, exactly so many bars of four beats at this tempo, as a loop. bpm alone: the tempo that
+                           * results are held against */
+    const char *key;   /* "A minor", "F#m", "8A": likewise the key; NULL: none. Neither is added to the prompt */
+    double guidance;   /* how closely the prompt is followed; 1: not guided; NAN (default): the model's own */
+    const char *level; /* "auto" (also NULL): divided by the peak when that is above 1; "peak": always; "none" */
+    const char *continue_file; /* a sound file that the piece begins with and goes on from; NULL: none */
+    int only_new;              /* 1: of that, only what is new comes out (MusicGen) */
+    /* Stable Audio */
+    int steps;             /* 0: the model's own */
+    const char *sampler;   /* NULL: likewise */
+    double rescale;        /* of guidance, 0..1 */
+    const char *init_file; /* a sound file that is varied; NULL: noise to start from */
+    double init_noise;     /* how far from it; NAN (default): the sampler's middle way */
+    int fast_canvas;       /* 1: no longer a canvas than the piece: quicker, another sound for the same seed */
+    /* MusicGen */
+    const char *melody_file; /* a sound file whose melody is followed (models "...melody"); NULL: none */
+    int top_k;               /* of the so many most likely codes; default 250; 0: of all */
+    double top_p;            /* > 0: of those that make up this share, instead of top_k */
+    double temperature;      /* default 1; 0: always the most likely */
+    double extend_stride_s;  /* longer than a window: seconds of each further window that are new; 0: 18 */
+    /* the work */
+    int one_by_one; /* 1: never several sounds side by side (MusicGen, where memory allows) */
+    int keep_part; /* 1: a run that is stopped still hands over what of its sounds is final (MusicGen), marked `partial` */
+    double max_memory_mb;         /* SM_ELIMIT when even one sound at a time needs more; 0: no limit */
+    sm_generate_stream_fn stream; /* or NULL */
+    sm_progress_fn progress;      /* unit "steps", of all n sounds; `what` is the model */
+    void *user;                   /* of stream and progress */
+} sm_generate_request;
+SM_API void sm_generate_request_init(sm_generate_request *r);
+
+/* SM_EUSAGE says in a sentence what of the request cannot be; nothing is computed and no file is opened. */
+SM_API int sm_generator_check(sm_generator *g, const sm_generate_request *r);
+/* Megabytes (1e6 bytes) of everything: weights as they are kept, and the largest working set, with as many sounds side by side as
+ * sm_generate would take. side_by_side (or NULL): how many these are. */
+SM_API int sm_generator_memory_mb(sm_generator *g, const sm_generate_request *r, double *mb, int *side_by_side);
+
+enum { SM_MISSES_TEMPO = 1, SM_MISSES_KEY = 2 };
+/* Where a canvas or a window goes on from the one before, of models that are told by it (Stable Audio). */
+typedef struct {
+    double at_s;
+    double jump;     /* distance across it, in medians of neighbours' distances: 1 is ordinary */
+    double level_db; /* loudness behind it over that in front, a quarter of a second each */
+} sm_generate_seam;
+typedef struct {
+    size_t index; /* 0..n-1 of the request */
+    uint64_t seed;
+    const float *samples; /* interleaved [frames][channels] */
+    size_t frames;
+    int channels, sample_rate_hz;
+    double peak;     /* before it was levelled */
+    double bpm;      /* measured; NAN: none that is sure */
+    const char *key; /* measured, "A minor"; NULL: none that is sure */
+    double key_confidence;
+    unsigned
+        misses; /* what was wanted and is not heard: tempo by more than 1 % (half and double count as met), key (its relative
+                               * counts as met). Not heard at all is no miss */
+    double fade_s,
+        loop_jump; /* of a loop's seam: its length; the step from the last sample to the first, in rms steps. 0: no loop */
+    size_t n_seams;
+    const sm_generate_seam *seams;
+    int partial; /* 1: the run was stopped; this is its beginning */
+    const char
+        *recipe; /* JSON: model, weights, prompt, seed, every option, what was measured: what makes this sound again */
+} sm_generate_result;
+SM_API void sm_generate_result_free(sm_generate_result *r); /* accepts NULL */
+/* By the name's ending (wav, flac, ...), with the recipe as comment; format "float32" (also NULL), "int24", "int16". Replaced when whole. */
+SM_API int sm_generate_result_write(const sm_generate_result *r, const char *path, const char *format);
+
+/* Gets each sound in the order of seeds as soon as it is whole; it is the sink's (sm_generate_result_free). Negative: stop, and that is
+ * what the generation returns. */
+typedef int (*sm_generate_sink)(void *user, sm_generate_result *sound);
+/* Errors: SM_EUSAGE, those of reading files, SM_ELIMIT, SM_ECANCELLED, SM_ENOMEM. Sounds that were handed over are whole in any case. */
+SM_API int sm_generate(sm_generator *g, const sm_generate_request *r, sm_generate_sink sink, void *user);
+/* The sound of r->seed alone, whatever n is. */
+SM_API int sm_generate_one(sm_generator *g, const sm_generate_request *r, sm_generate_result **out);
+
+/* What goes with a loop: a prompt, and the tempo and number of bars that make it whole. */
+typedef struct {
+    double length_s, bpm;
+    int bars;
+    const char *key;    /* NULL: none that is sure */
+    const char *prompt; /* "words, genre, instrument, energetic, 128 BPM, 4/4, A minor" */
+} sm_loop_words;
+/* Analyses the loop with all models that are installed in home (as in sm_options). SM_EUSAGE: silent or too short; those of reading. */
+SM_API int sm_loop_words_read(const char *home, const char *path, const char *words, sm_loop_words **out);
+SM_API void sm_loop_words_free(sm_loop_words *l);
+
 /* ---- a library: a collection that is remembered ----
  *
  *     sm_library *library = NULL;

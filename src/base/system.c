@@ -90,3 +90,32 @@ double sm_cpu_time_s(void)
 {
     return clock_s(CLOCK_PROCESS_CPUTIME_ID);
 }
+
+/* ---- memory ---- */
+
+/* The number behind `key` in a file of the kernel's; negative: there is none ("max" is none). */
+static double number_in(const char *path, const char *key)
+{
+    char line[128];
+    double value = -1;
+    FILE *f = fopen(path, "re");
+    const size_t n = strlen(key);
+    while (f && value < 0 && fgets(line, sizeof line, f))
+        if (!strncmp(line, key, n) && sscanf(line + n, "%lf", &value) != 1)
+            break;
+    if (f)
+        fclose(f);
+    return value;
+}
+
+double sm_free_memory(void)
+{
+    const double kilobytes = number_in("/proc/meminfo", "MemAvailable:");
+    const double limit = number_in("/sys/fs/cgroup/memory.max", ""),
+                 taken = number_in("/sys/fs/cgroup/memory.current", "");
+    const double machine = kilobytes > 0 ? kilobytes * 1024 : 0;
+    if (limit <= 0 || taken < 0)
+        return machine;
+    const double group = limit > taken ? limit - taken : 0;
+    return machine > 0 && machine < group ? machine : group;
+}

@@ -1,19 +1,10 @@
-/* generate: sound from words. What comes out carries in its comment all that is needed to make it again. */
-#include <ctype.h>
+/* generate: sound from words, by the functions of samplemind.h. What comes out carries in its comment all that is needed to make it again; its
+ * files are written in generate_sounds.c. */
 #include <math.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "cli/command.h"
-#include "engine/generate.h"
-
-typedef struct {
-    const char *model, *negative, *sampler, *init, *keep, *level, *canvas, *out, *t5, *overwrite, *sample, *melody,
-        *key, *like;
-    bool show_prompt;
-    double duration_s, bars, bpm, cfg, rescale, init_noise, max_memory_mb, top_p, temperature, extend_stride_s;
-    int64_t n, steps, threads, seed, top_k;
-} generate_args;
+#include "cli/generate.h"
 
 #define UNSET (-1e9) /* of numbers whose default is the model's */
 
@@ -24,6 +15,8 @@ static const sm_option generate_options[] = {
       "name of the file, or the folder of NAME_SEED.wav (default: here)", 0 },
     { 0, "n", SM_OPT_INT, offsetof(generate_args, n), "0..100",
       "so many, with seeds one after the other; 0: 1, with --like 3 (default: 0)", 0 },
+    { 0, "tries", SM_OPT_INT, offsetof(generate_args, tries), "1..100",
+      "for sounds that miss the tempo or the key: further seeds, so many rounds in all (default: 1)", 0 },
     { 0, "seed", SM_OPT_INT, offsetof(generate_args, seed), "-1..4294967295", "-1: by chance, and told (default: 0)",
       0 },
     { 0, "duration", SM_OPT_NUMBER, offsetof(generate_args, duration_s), "0.1..",
@@ -70,6 +63,10 @@ static const sm_option generate_options[] = {
     { 0, "int24", SM_OPT_SET, offsetof(generate_args, sample), "int24", "24-bit samples", 0 },
     { 0, "t5", SM_OPT_PATH, offsetof(generate_args, t5), "FILE",
       "weights of the text encoder, spiece.model beside them (default: the installed t5-base)", 0 },
+    { 0, "keep-part", SM_OPT_FLAG, offsetof(generate_args, keep_part), NULL,
+      "MusicGen: on Ctrl-C also write what there is of the sounds in hand, NAME_SEED_part.wav", 0 },
+    { 0, "one-by-one", SM_OPT_FLAG, offsetof(generate_args, one_by_one), NULL,
+      "MusicGen: never several sounds side by side; less memory, more time", 0 },
     { 0, "threads", SM_OPT_INT, offsetof(generate_args, threads), "0..256", "0: all cores (default: 0)", 0 },
     { 0, "max-mem", SM_OPT_NUMBER, offsetof(generate_args, max_memory_mb), "1..",
       "MB; stop before starting if more would be needed (default: no limit)", 0 },
@@ -77,40 +74,6 @@ static const sm_option generate_options[] = {
       "files that are there: leave them, or make them again (default: yes)", 0 },
     { 0 }
 };
-
-/* ---- names ---- */
-
-/* "Warm house loop, 124 BPM" -> "warm_house_loop_124_bpm" */
-static void slug_of(const char *prompt, char out[49])
-{
-    size_t n = 0;
-    for (const char *p = prompt; *p && n < 48; p++) {
-        const unsigned char c = (unsigned char)*p;
-        if (c >= 0x80 || isalnum(c))
-            out[n++] = (char)tolower(c);
-        else if (n > 0 && out[n - 1] != '_')
-            out[n++] = '_';
-    }
-    while (n > 0 && (out[n - 1] == '_' || ((unsigned char)out[n - 1] >= 0x80 && !sm_utf8_valid(out, n))))
-        n--;
-    out[n] = 0;
-    if (n == 0)
-        snprintf(out, 49, "sound");
-}
-
-/* The caller's. -o FILE.wav is the name itself; of several, with the seed in front of the ending. */
-static char *path_of(const generate_args *a, const char *prompt, uint64_t seed)
-{
-    char slug[49];
-    const char *out = a->out ? a->out : ".", *name = sm_path_name(out), *dot = strrchr(name, '.');
-    slug_of(prompt, slug);
-    if (sm_is_directory(out) || !dot || dot == name)
-        return !strcmp(out, ".") ? sm_printf_new("%s_%llu.wav", slug, (unsigned long long)seed)
-                                 : sm_printf_new("%s/%s_%llu.wav", out, slug, (unsigned long long)seed);
-    if (a->n == 1)
-        return sm_strdup(out);
-    return sm_printf_new("%.*s_%llu%s", (int)(dot - out), out, (unsigned long long)seed, dot);
-}
 
 /* Tempo and key in the words help: training saw them there. */
 static char *with_tempo(const char *prompt, double bpm, const char *key)
@@ -124,99 +87,89 @@ static char *with_tempo(const char *prompt, double bpm, const char *key)
                    : sm_printf_new("%s%s%s", prompt, comma, key);
 }
 
-/* ---- one sound ---- */
+/* ---- what is asked for ---- */
 
-typedef struct {
-    sm_cli *cli;
-    sm_progress *bar;
-    double total;
-} watch;
-
-static int moved(void *user, double done, double total)
+static void translate(const generate_args *a, sm_generate_request *r)
 {
-    watch *w = user;
-    if (w->total != total)
-        sm_progress_set_total(w->bar, w->total = total);
-    sm_progress_set(w->bar, done);
-    return sm_cancelled();
+    sm_generate_request_init(r);
+    r->negative = a->negative;
+    r->n = a->n > 0 ? (int)a->n : a->like ? 3 : 1;
+    r->seconds = a->duration_s;
+    r->bars = a->bars;
+    r->bpm = a->bpm;
+    r->key = a->key;
+    r->guidance = a->cfg > UNSET ? a->cfg : NAN;
+    r->level = a->level;
+    r->steps = (int)a->steps;
+    r->sampler = a->sampler;
+    r->rescale = a->rescale;
+    r->init_file = a->init;
+    r->init_noise = a->init_noise > UNSET ? a->init_noise : NAN;
+    r->continue_file = a->keep;
+    r->melody_file = a->melody;
+    r->top_k = (int)a->top_k;
+    r->top_p = a->top_p;
+    r->temperature = a->temperature;
+    r->extend_stride_s = a->extend_stride_s;
+    r->fast_canvas = !strcmp(a->canvas, "fast");
+    r->one_by_one = a->one_by_one;
+    r->keep_part = a->keep_part;
+    r->max_memory_mb = a->max_memory_mb;
 }
 
-static void tell(sm_cli *cli, const sm_sound *s, const char *path)
+/* What can be said before weights of gigabytes are opened. */
+static int check(sm_cli *cli, const generate_args *a, const sm_generate_request *r)
 {
-    if (strcmp(cli->common.format, "table")) {
-        sm_buffer text = { 0 };
-        sm_json j;
-        sm_json_init(&j, &text, false);
-        sm_json_begin_object(&j);
-        sm_json_key(&j, "path"), sm_json_string(&j, path);
-        sm_json_key(&j, "seconds"), sm_json_f64(&j, (double)s->frames / s->rate_hz);
-        sm_json_key(&j, "frames"), sm_json_int(&j, s->frames);
-        sm_json_key(&j, "recipe"), sm_json_raw(&j, s->recipe);
-        sm_json_end_object(&j);
-        if (!text.failed)
-            fprintf(cli->out, "%s\n", text.data);
-        sm_buffer_free(&text);
-        return;
+    const char *const files[] = { a->init, a->keep, a->melody, a->like };
+    int err = 0;
+    if (a->like && a->bpm > 0)
+        return sm_cli_usage(cli, "--like takes the tempo from the loop: --bpm does not go with it");
+    if (a->like && a->keep)
+        return sm_cli_usage(cli, "--like and --continue do not go together: MusicGen hears one sound");
+    for (size_t i = 0; i < SM_LENGTH(files) && err == 0; i++) {
+        sm_audio *sound = NULL;
+        if (files[i])
+            err = sm_audio_open(files[i], &sound);
+        sm_audio_close(sound);
     }
-    fprintf(cli->out, "%s  %.2f s, peak %.2f", path, (double)s->frames / s->rate_hz, s->peak);
-    if (isfinite(s->bpm))
-        fprintf(cli->out, ", %.1f BPM", s->bpm);
-    if (isfinite(s->bpm) && isfinite(s->wanted_bpm) && fabs(s->bpm / s->wanted_bpm - 1) > 0.01)
-        fprintf(cli->out, " (wanted %g: try another --seed)", s->wanted_bpm);
-    for (size_t i = 0; i < s->n_seams; i++)
-        fprintf(cli->out, "; seam at %.1f s: %.1f x, %+.1f dB", s->seams[i].at_s, s->seams[i].jump,
-                s->seams[i].level_db);
-    fputc('\n', cli->out);
+    return err < 0 ? err : sm_generator_check(NULL, r);
 }
 
-static sm_sample_format format_of(const generate_args *a)
+/* The loop's words, bars, tempo and key into the request; MusicGen also hears its end. */
+static int go_with(const generate_args *a, const char *words, sm_generate_request *r, sm_loop_words **l)
 {
-    return !a->sample ? SM_SAMPLE_F32 : !strcmp(a->sample, "int16") ? SM_SAMPLE_S16 : SM_SAMPLE_S24;
-}
-
-static int make_one(sm_cli *cli, const generate_args *a, sm_generator *g, sm_sound_request *r, const char *prompt)
-{
-    watch w = { .cli = cli };
-    sm_sound s = { 0 };
-    char *path = path_of(a, prompt, r->seed);
-    int err = path ? 0 : SM_ENOMEM;
-    if (err == 0 && !strcmp(a->overwrite, "skip") && access(path, F_OK) == 0) {
-        sm_cli_warn(cli, "%s is there: left as it is", path);
-        sm_free(path);
-        return 0;
+    const int err = sm_loop_words_read(NULL, a->like, words, l);
+    if (err < 0)
+        return err;
+    r->prompt = (*l)->prompt;
+    r->bpm = (*l)->bpm;
+    r->key = a->key ? a->key : (*l)->key;
+    if (!(a->duration_s > 0) && !(a->bars > 0))
+        r->bars = (*l)->bars;
+    if (!strncmp(a->model, "musicgen", 8) && !a->melody) {
+        r->continue_file = a->like;
+        r->only_new = true;
     }
-    if (err == 0)
-        err = sm_progress_new(cli, sm_path_name(path), 0, "steps", &w.bar);
-    r->progress = moved;
-    r->user = &w;
-    if (err == 0)
-        err = sm_generator_run(g, r, &s);
-    sm_progress_free(w.bar);
-    if (err == 0)
-        err = sm_sound_write(&s, path, format_of(a));
-    if (err == 0) {
-        tell(cli, &s, path);
-        err = sm_cli_flush(cli);
-    }
-    sm_sound_free(&s);
-    sm_free(path);
-    return err;
+    return 0;
 }
 
 /* ---- the run ---- */
 
-static int state_memory(sm_cli *cli, const generate_args *a, sm_generator *g, const sm_sound_request *r)
+static int state_memory(sm_cli *cli, sm_generator *g, const sm_generate_request *r)
 {
-    size_t bytes;
-    const int err = sm_generator_memory(g, r, &bytes);
+    char how_many[64] = "";
+    double mb;
+    int at_once;
+    const int err = sm_generator_memory_mb(g, r, &mb, &at_once);
     if (err < 0)
         return err;
-    const double mb = (double)bytes / 1e6;
-    if (a->max_memory_mb > 0 && mb > a->max_memory_mb)
+    if (r->max_memory_mb > 0 && mb > r->max_memory_mb)
         return sm_fail(SM_ELIMIT, "about %.0f MB would be needed, and %.0f MB is the limit (--max-mem)", mb,
-                       a->max_memory_mb);
+                       r->max_memory_mb);
+    if (at_once > 1)
+        snprintf(how_many, sizeof how_many, " for %d sounds side by side", at_once);
     if (!cli->common.quiet)
-        fprintf(cli->err, "%s: about %.0f MB; %s\n", sm_generator_model(g)->name, mb, sm_generator_model(g)->licence);
+        fprintf(cli->err, "%s: about %.0f MB%s; %s\n", sm_generator_model(g), mb, how_many, sm_generator_licence(g));
     return 0;
 }
 
@@ -230,89 +183,50 @@ static uint64_t first_seed(sm_cli *cli, int64_t asked)
     return seed;
 }
 
-static int make_all(sm_cli *cli, const generate_args *a, sm_generator *g, sm_sound_request *r, const char *prompt)
+static int open_and_make(sm_cli *cli, const generate_args *a, sm_generate_request *r, const char *words)
 {
-    const uint64_t seed = first_seed(cli, a->seed);
-    int err = state_memory(cli, a, g, r);
-    if (err == 0 && a->out && !strchr(sm_path_name(a->out), '.'))
-        err = sm_make_directories(a->out);
-    for (int64_t i = 0; i < a->n && err == 0; i++) {
-        r->seed = seed + (uint64_t)i;
-        err = make_one(cli, a, g, r, prompt);
+    sm_generate_options o;
+    sm_generator *g = NULL;
+    sm_generate_options_init(&o);
+    o.model = a->model;
+    o.text_encoder = a->t5;
+    o.precision = cli->common.precision;
+    o.threads = (int)a->threads;
+    int err = sm_generator_open(&o, &g);
+    if (err == SM_ENOTFOUND) {
+        sm_cli_error(cli, "%s", sm_last_error());
+        return SM_EXIT_NO_MODEL;
     }
+    if (err == 0)
+        err = state_memory(cli, g, r);
+    if (err == 0) {
+        r->seed = first_seed(cli, a->seed);
+        err = generate_sounds(cli, a, g, r, words);
+    }
+    sm_generator_close(g);
     return err;
-}
-
-/* The loop's words, bars and tempo into the request; MusicGen also hears its end. */
-static int go_with(const generate_args *a, const char *words, sm_sound_request *r, sm_like *l)
-{
-    const int err = sm_like_read(NULL, a->like, words, l);
-    if (err < 0)
-        return err;
-    r->prompt = l->prompt;
-    if (!(a->duration_s > 0)) {
-        r->bars = a->bars > 0 ? a->bars : l->bars;
-        r->bpm = l->bpm;
-    }
-    if (!strncmp(a->model, "musicgen", 8) && !a->melody) {
-        r->keep = a->like;
-        r->only_new = true;
-    }
-    return 0;
 }
 
 static int generate_run(sm_cli *cli, const void *args, char *const *operands, size_t n)
 {
-    generate_args own = *(const generate_args *)args;
-    const generate_args *a = &own;
-    sm_like like = { 0 };
-    const sm_generator_options o = { .model = a->model,
-                                     .t5 = a->t5,
-                                     .precision = cli->common.precision,
-                                     .threads = a->threads > 0 ? (int)a->threads : sm_cpu_count() };
-    sm_sound_request r = sm_sound_request_defaults;
-    sm_generator *g = NULL;
+    const generate_args *a = args;
+    sm_loop_words *loop = NULL;
+    sm_generate_request r;
     (void)n;
     char *prompt = with_tempo(operands[0], a->bpm, a->key);
     if (!prompt)
         return SM_ENOMEM;
-    r.prompt = operands[0][strspn(operands[0], " \t\n")] ? prompt : "";
-    r.negative = a->negative;
-    r.seconds = a->duration_s;
-    r.bars = a->bars;
-    r.bpm = a->bars > 0 ? a->bpm : 0;
-    r.cfg = a->cfg > UNSET ? a->cfg : NAN;
-    r.level = a->level;
-    r.steps = (int)a->steps;
-    r.sampler = a->sampler;
-    r.rescale = a->rescale;
-    r.init = a->init;
-    r.init_noise = a->init_noise > UNSET ? a->init_noise : NAN;
-    r.keep = a->keep;
-    r.melody = a->melody;
-    r.top_k = (int)a->top_k;
-    r.top_p = a->top_p;
-    r.temperature = a->temperature;
-    r.extend_stride_s = a->extend_stride_s;
-    r.fast_canvas = !strcmp(a->canvas, "fast");
+    translate(a, &r);
+    r.prompt = operands[0][strspn(operands[0], " \t\r\n")] ? prompt : "";
     sm_cancel_install();
-    own.n = own.n > 0 ? own.n : a->like ? 3 : 1;
-    int err = a->like ? go_with(a, operands[0], &r, &like) : 0;
-    if (err == 0 && a->show_prompt) {
+    int err = check(cli, a, &r);
+    if (err == 0 && a->like)
+        err = go_with(a, prompt, &r, &loop);
+    if (err == 0 && a->show_prompt)
         fprintf(cli->out, "%s\n", r.prompt);
-        goto out;
-    }
-    if (err == 0)
-        err = sm_generator_open(&o, &g);
-    if (err == SM_ENOTFOUND) {
-        sm_cli_error(cli, "%s", sm_last_error());
-        err = SM_EXIT_NO_MODEL;
-    }
-    if (err == 0)
-        err = make_all(cli, a, g, &r, operands[0]);
-    sm_generator_close(g);
-out:
-    sm_like_free(&like);
+    else if (err == 0)
+        err = open_and_make(cli, a, &r, operands[0]);
+    sm_loop_words_free(loop);
     sm_free(prompt);
     return err;
 }
@@ -354,6 +268,6 @@ const sm_command sm_cmd_generate = {
                                         .top_k = 250,
                                         .temperature = 1,
                                         .init_noise = UNSET,
-                                        .n = 0 },
+                                        .tries = 1 },
     .run = generate_run,
 };

@@ -238,6 +238,9 @@ int dsp_yin_track(const float *mono, size_t n, int rate_hz, double f_min, double
 
 /* Names. notation: "musical" ("F# minor"), "camelot" ("11A"), "openkey" ("4m"). */
 const char *dsp_key_text(const dsp_key *k, const char *notation, char out[16]);
+/* "F#m", "A minor", "Bb", "8A", "1m" -> tonic 0..11, minor; false: no key. */
+bool dsp_key_read(const char *text, int *tonic, int *minor);
+const char *dsp_tonic_read(const char *text, int *tonic); /* at the start of text; gives what follows; NULL: none */
 void dsp_note_text(int midi, char out[8]); /* "A#2" */
 
 /* ---- descriptors.def: field name, unit, range, one sentence; JSON, docs, store and query language read it ---- */

@@ -43,6 +43,8 @@ typedef struct {
     void *user;
 } sm_pull_options;
 int sm_models_pull(const char *home, const sm_model *m, const sm_pull_options *o);
+/* Of a file; of a folder of weights: of its files' hashes. */
+int sm_hash_source(sm_hash_kind kind, const char *path, char out[65]);
 /* Reads the whole file and compares it with its pin. SM_EFORMAT: it differs. */
 int sm_models_verify(const char *home, const sm_model *m);
 int sm_models_remove(const char *home, const sm_model *m);

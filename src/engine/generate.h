@@ -1,121 +1,74 @@
-/* Making sound from words: one interface over the families of generating models. Which there are is the table in generate.c; each is a file
- * generate_FAMILY.c. What is done to their sound afterwards (loops, levels, files) is in generate_out.c and the same for all.
- *
- *     sm_generator_open(&options, &g);                 // the model's weights and the text encoder's
- *     sm_sound_request r = sm_sound_request_defaults;
- *     r.prompt = "warm house loop", r.bars = 8, r.bpm = 124;
- *     sm_generator_memory(g, &r, &bytes);
- *     sm_generator_run(g, &r, &sound);                 // planar floats
- *     sm_sound_write(&sound, path, SM_SAMPLE_F32);     // with all that is needed to make it again in its comment
- *     sm_sound_free(&sound); */
+/* Making sound from words: what the families of generating models share. Which families there are is the table in generate.c; each is a file
+ * generate_FAMILY.c that fills planes of samples. What is done to these afterwards (loops, levels, tempo and key) is in generate_out.c and
+ * generate_result.c and the same for all. What other programs may use is in samplemind.h. */
 #ifndef SM_ENGINE_GENERATE_H
 #define SM_ENGINE_GENERATE_H
 
 #include "engine/engine.h"
 #include "models/t5.h"
 
-typedef struct {
-    const char *prompt, *negative; /* negative NULL or "": none */
-    double seconds;                /* 0: as long as the model likes best */
-    double bars, bpm;              /* both above 0: exactly so many bars of four beats, as a loop */
-    uint64_t seed;
-    double cfg;        /* guidance; NAN: the model's own */
-    const char *level; /* "auto": divided by the peak when that is above 1; "peak": always; "none" */
-    /* models of diffusion */
-    int steps;           /* 0: the model's own */
-    const char *sampler; /* NULL: likewise */
-    double rescale;      /* of guidance, 0..1 */
-    const char *init;    /* a sound file to start from; NULL: noise */
-    double init_noise;   /* NAN: the sampler's middle way */
-    const char *keep;    /* a sound file that the piece begins with, and goes on from; NULL: none */
-    /* language models */
-    int top_k;              /* 0: all */
-    double top_p;           /* > 0: instead of top_k */
-    double temperature;     /* <= 0: always the most likely */
-    double extend_stride_s; /* how much of a further window is new; 0: the model's own */
-    bool only_new;          /* with keep: the kept sound is heard by the model, but is no part of the piece */
-    const char *melody;     /* a sound file whose melody is followed; NULL: none */
-    bool fast_canvas;       /* no longer a canvas than the piece: quicker, another sound for the same seed */
-    /* Called before each step of all; not 0: stop with SM_ECANCELLED. done and total in steps. */
-    int (*progress)(void *user, double done, double total);
-    void *user;
-} sm_sound_request;
-extern const sm_sound_request sm_sound_request_defaults;
-
-typedef struct {
-    double at_s;
-    double jump;     /* distance of the latents across it, in medians of neighbours' distances */
-    double level_db; /* loudness behind it over that in front, a quarter of a second each */
-} sm_sound_seam;
 enum { SM_SOUND_SEAMS = 32 };
 
+/* A sound on its way. */
 typedef struct {
     float *samples; /* [channels][frames] */
     int channels, rate_hz;
     int64_t frames;
-    double peak;            /* before it was levelled */
-    double bpm, wanted_bpm; /* measured; NAN: none */
-    double fade_s;          /* of a loop's seam; 0: it is no loop */
-    double loop_jump;       /* step from its last sample to its first, in rms steps */
-    sm_sound_seam seams[SM_SOUND_SEAMS];
+    double peak; /* before it was levelled */
+    double bpm;  /* measured; NAN: none */
+    char key[16];
+    double key_confidence;
+    int tonic; /* of the key; -1: none */
+    bool minor;
+    double fade_s;    /* of a loop's seam; 0: it is no loop */
+    double loop_jump; /* step from its last sample to its first, in rms steps */
+    sm_generate_seam seams[SM_SOUND_SEAMS];
     size_t n_seams;
-    char *recipe; /* JSON: model, weights, prompt, seed, every option: what makes this sound again */
 } sm_sound;
 void sm_sound_free(sm_sound *s); /* leaves it empty */
 
-typedef struct {
-    const char *home;  /* NULL: the user's own */
-    const char *model; /* "stable-audio-small", or "NAME=FILE" */
-    const char
-        *t5; /* file of the text encoder (spiece.model beside it, unless it carries one); NULL: the installed t5-base */
-    const char *precision, *backend;
-    int threads; /* 0: 1 */
-} sm_generator_options;
-typedef struct sm_generator sm_generator;
-
-/* SM_EUSAGE: no model of that name makes sound; SM_ENOTFOUND: its weights, or the text encoder's, are not here. */
-int sm_generator_open(const sm_generator_options *o, sm_generator **out);
-void sm_generator_close(sm_generator *g);
-const sm_model *sm_generator_model(const sm_generator *g);
-/* SM_EUSAGE says what of the request cannot be, in a sentence; nothing is computed. */
-int sm_generator_check(sm_generator *g, const sm_sound_request *r);
-/* Bytes of everything: weights as packed, and the largest working set. */
-int sm_generator_memory(sm_generator *g, const sm_sound_request *r, size_t *bytes);
-int sm_generator_run(sm_generator *g, const sm_sound_request *r, sm_sound *out);
-/* By the name's ending, with the recipe as comment. */
-int sm_sound_write(const sm_sound *s, const char *path, sm_sample_format format);
-
-/* ---- what goes with a loop (generate_like.c) ---- */
-typedef struct {
-    double length_s, bpm; /* of the loop; the tempo that makes it whole bars */
-    int bars;
-    char key[32]; /* "": none that is sure */
-    char *prompt; /* the words, then what was heard: "words, genre, instrument, energetic, 128 BPM, 4/4, A minor" */
-} sm_like;
-/* Analyses the loop with all models that are installed. SM_EUSAGE: silent or too short. Free it also after a failure. */
-int sm_like_read(const char *home, const char *path, const char *words, sm_like *out);
-void sm_like_free(sm_like *l);
-
-/* ---- for the families ---- */
+/* ---- the families ---- */
 typedef struct {
     const sm_model *model;
     sm_weights *weights;
-    const char *home, *t5; /* as in sm_generator_options */
+    const char *home, *text_encoder; /* as in sm_generate_options */
     nn_precision precision;
     const char *backend;
     int threads;
 } sm_generator_parts;
 
+/* Sounds that are made side by side. */
+typedef struct {
+    const sm_generate_request *request;
+    double seconds; /* of each: what is wanted, margins for a loop's seam included */
+    uint64_t seed;  /* of the first; the others follow */
+    int n;          /* at most the family's side_by_side */
+    /* Before each step of all; negative: stop with it. done and total in steps. */
+    int (*moved)(void *user, double done, double total);
+    /* Sound i goes on by so many frames; planes[c] are its channels. Negative: stop with it. */
+    int (*stream)(void *user, int i, const float *const *planes, size_t frames);
+    void *user;
+    sm_sound *sounds; /* [n]: samples, channels, rate, frames and seams are filled */
+    bool partial;     /* filled: SM_ECANCELLED, and the sounds hold what of them is final */
+} sm_generator_job;
+
+typedef struct {
+    const char *model;
+    int rate_hz, channels;
+    double standard_s; /* as long as it makes at once */
+    int side_by_side;  /* most sounds of a job */
+} sm_generator_facts;
+
 typedef struct {
     bool (*makes)(const sm_model *m);
-    int (*open)(const sm_generator_parts *p, void **state);
+    int (*open)(const sm_generator_parts *p, void **state, sm_generator_facts *facts);
     void (*close)(void *state);
-    int (*check)(void *state, const sm_sound_request *r);
-    int (*memory)(void *state, const sm_sound_request *r, size_t *bytes);
-    /* seconds: what is wanted, margins for a loop's seam included. Fills samples, channels, rate, frames, seams. */
-    int (*run)(void *state, const sm_sound_request *r, double seconds, sm_sound *out);
-    double (*standard_s)(void *state);
-    void (*recipe)(void *state, const sm_sound_request *r, sm_json *j); /* adds keys: the options as they were taken */
+    /* seconds: as in a job */
+    int (*check)(void *state, const sm_generate_request *r, double seconds);
+    int (*memory)(void *state, const sm_generate_request *r, double seconds, int n, double *bytes);
+    int (*run)(void *state, sm_generator_job *job);
+    void (*recipe)(void *state, const sm_generate_request *r,
+                   sm_json *j); /* adds keys: the options as they were taken */
 } sm_generator_family;
 extern const sm_generator_family sm_generator_stable_audio, sm_generator_musicgen;
 
@@ -139,6 +92,20 @@ int sm_stereo_read(const char *path, int rate_hz, sm_resample_kind kind, int64_t
 int sm_sound_loop(sm_sound *s, int64_t length);
 void sm_sound_level(sm_sound *s, const char *level);
 double sm_sound_level_step(const sm_sound *s, int64_t at); /* dB across a place */
-int sm_sound_measure(sm_sound *s);                         /* its tempo */
+int sm_sound_measure(sm_sound *s);                         /* its tempo and key */
+
+/* ---- what the caller gets (generate_result.c) ---- */
+typedef struct {
+    const sm_generator_family *family;
+    void *state;
+    const sm_model *model;
+    const char *weights; /* hash of them */
+    const sm_generate_request *request;
+    size_t index;
+    bool partial;
+} sm_result_parts;
+/* Of a sound that is done; its samples are taken over, interleaved. */
+int sm_generate_result_new(const sm_result_parts *p, sm_sound *s, sm_generate_result **out);
+bool sm_generate_is_loop(const sm_generate_request *r);
 
 #endif

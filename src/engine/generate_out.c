@@ -1,4 +1,4 @@
-/* What is done to a generated sound: cut to bars so that it loops, levelled, measured, written. */
+/* What is done to a generated sound: cut to bars so that it loops, levelled, measured. */
 #include <math.h>
 #include <string.h>
 
@@ -111,6 +111,7 @@ int sm_sound_loop(sm_sound *s, int64_t length)
 
 void sm_sound_level(sm_sound *s, const char *level)
 {
+    level = level ? level : "auto";
     s->peak = peak_of(s);
     if (!strcmp(level, "none") || s->peak == 0 || (!strcmp(level, "auto") && s->peak <= 1))
         return;
@@ -131,60 +132,40 @@ double sm_sound_level_step(const sm_sound *s, int64_t at)
     return power[0] > 0 && power[1] > 0 ? 10 * log10(power[1] / power[0]) : 0;
 }
 
-/* ---- tempo ---- */
-
-static float *interleaved(const sm_sound *s)
-{
-    float *x = sm_alloc((size_t)s->frames * (size_t)s->channels, sizeof *x);
-    for (int c = 0; x && c < s->channels; c++)
-        for (int64_t i = 0; i < s->frames; i++)
-            x[i * s->channels + c] = channel(s, c)[i];
-    return x;
-}
+/* ---- tempo and key ---- */
 
 int sm_sound_measure(sm_sound *s)
 {
-    const dsp_options o = { .tempo = true };
+    enum { BLOCK = 4096 };
+    const dsp_options o = { .tempo = true, .key = true };
     dsp_analysis *a = NULL;
     dsp_result r = { 0 };
-    float *x = interleaved(s);
+    float *block = sm_alloc(BLOCK * (size_t)s->channels, sizeof *block);
     s->bpm = NAN;
-    int err = x ? dsp_analysis_new(&o, s->rate_hz, s->channels, &a) : SM_ENOMEM;
-    if (err == 0)
-        err = dsp_analysis_push(a, x, (size_t)s->frames);
-    if (err == 0 && (err = dsp_analysis_finish(a, NULL, &r)) == 0)
+    s->tonic = -1;
+    int err = block ? dsp_analysis_new(&o, s->rate_hz, s->channels, &a) : SM_ENOMEM;
+    for (int64_t at = 0; at < s->frames && err == 0; at += BLOCK) {
+        const int64_t n = SM_MIN(BLOCK, s->frames - at);
+        for (int c = 0; c < s->channels; c++)
+            for (int64_t i = 0; i < n; i++)
+                block[i * s->channels + c] = channel(s, c)[at + i];
+        err = dsp_analysis_push(a, block, (size_t)n);
+    }
+    if (err == 0 && (err = dsp_analysis_finish(a, NULL, &r)) == 0) {
+        const char *name = dsp_key_text(&r.key, "musical", s->key);
         s->bpm = r.tempo.bpm;
+        s->tonic = name ? r.key.tonic : -1;
+        s->minor = r.key.minor;
+        s->key_confidence = name ? r.key.confidence : 0;
+    }
     dsp_result_free(&r);
     dsp_analysis_free(a);
-    sm_free(x);
+    sm_free(block);
     return err;
 }
-
-/* ---- files ---- */
 
 void sm_sound_free(sm_sound *s)
 {
     sm_free(s->samples);
-    sm_free(s->recipe);
     *s = (sm_sound){ 0 };
-}
-
-int sm_sound_write(const sm_sound *s, const char *path, sm_sample_format format)
-{
-    const sm_audio_write_options o = { .rate_hz = s->rate_hz,
-                                       .channels = s->channels,
-                                       .format = format,
-                                       .comment = s->recipe,
-                                       .software = "samplemind",
-                                       .dither = format != SM_SAMPLE_F32,
-                                       .frames_expected = s->frames };
-    sm_audio_writer *w = NULL;
-    float *x = interleaved(s);
-    int err = x ? sm_audio_writer_open(path, &o, &w) : SM_ENOMEM;
-    if (err == 0 && (err = sm_audio_writer_write(w, x, (size_t)s->frames)) < 0)
-        sm_audio_writer_abandon(w);
-    else if (err == 0)
-        err = sm_audio_writer_commit(w);
-    sm_free(x);
-    return err;
 }

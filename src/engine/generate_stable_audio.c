@@ -35,14 +35,19 @@ static void close_generator(void *state)
     sm_free(g);
 }
 
-static int open_generator(const sm_generator_parts *p, void **state)
+static double canvas_s(const generator *g)
+{
+    return (double)(g->facts.canvas * g->facts.ratio) / g->facts.rate_hz;
+}
+
+static int open_generator(const sm_generator_parts *p, void **state, sm_generator_facts *facts)
 {
     const sm_stable_audio_options o = { .backend = p->backend, .precision = p->precision, .threads = p->threads };
     generator *g = sm_alloc_zero(1, sizeof *g);
     *state = NULL;
     if (!g)
         return SM_ENOMEM;
-    int err = sm_text_encoder_open(p->home, p->t5, p->backend, p->threads, &g->text);
+    int err = sm_text_encoder_open(p->home, p->text_encoder, p->backend, p->threads, &g->text);
     if (err == 0)
         err = sm_stable_audio_open(p->model, p->weights, &o, &g->a);
     if (err == 0) {
@@ -52,24 +57,19 @@ static int open_generator(const sm_generator_parts *p, void **state)
             err = sm_fail(SM_EFORMAT, "%s gives %d numbers a token, %s takes %d", sm_weights_label(g->text.weights),
                           sm_t5_width(g->text.encoder), p->model->name, g->facts.text_width);
     }
-    if (err < 0)
+    if (err < 0) {
         close_generator(g);
-    else
-        *state = g;
-    return err;
+        return err;
+    }
+    facts->rate_hz = g->facts.rate_hz;
+    facts->channels = 2;
+    facts->standard_s = canvas_s(g);
+    facts->side_by_side = 1;
+    *state = g;
+    return 0;
 }
 
 /* ---- what is asked for ---- */
-
-static double canvas_s(const generator *g)
-{
-    return (double)(g->facts.canvas * g->facts.ratio) / g->facts.rate_hz;
-}
-
-static double standard_s(void *state)
-{
-    return canvas_s(state);
-}
 
 static bool has_text(const char *text)
 {
@@ -77,12 +77,12 @@ static bool has_text(const char *text)
 }
 
 /* The original pipeline's request, without what differs from canvas to canvas. */
-static sm_stable_audio_request translate(const generator *g, const sm_sound_request *r)
+static sm_stable_audio_request translate(const generator *g, const sm_generate_request *r)
 {
     sm_stable_audio_request q = g->standard;
     q.sampler = r->sampler ? r->sampler : q.sampler;
     q.steps = r->steps > 0 ? r->steps : q.steps;
-    q.cfg = isfinite(r->cfg) ? r->cfg : q.cfg;
+    q.cfg = isfinite(r->guidance) ? r->guidance : q.cfg;
     q.cfg_rescale = r->rescale;
     /* enough noise for a new sound in the same rhythm */
     q.init_noise = isfinite(r->init_noise) ? r->init_noise : g->facts.flow || !strcmp(q.sampler, "v-ddim") ? 0.6 : 5;
@@ -99,40 +99,44 @@ static int64_t overlap_of(const generator *g)
     return SM_MIN(OVERLAP, g->facts.canvas / LEAST_SHARE_OF_NEW);
 }
 
-static int check(void *state, const sm_sound_request *r)
+static int check(void *state, const sm_generate_request *r, double seconds)
 {
     const generator *g = state;
     const sm_stable_audio_request q = translate(g, r);
     const double most = fmax(MOST_SECONDS + 1, canvas_s(g)); /* + 1: a loop's margin */
     const sa_sampler *s = sa_sampler_find(q.sampler);
-    if (r->seconds > most || r->seconds > g->facts.seconds_max)
+    if (seconds > most || seconds > g->facts.seconds_max)
         return sm_fail(
             SM_EUSAGE,
             "%.0f s of sound; the model fills %.1f s at a time, and %d s is the most that continuing makes of it",
-            r->seconds, canvas_s(g), MOST_SECONDS);
+            seconds, canvas_s(g), MOST_SECONDS);
     if (!s)
         return sm_fail(SM_EUSAGE, "there is no sampler \"%s\"", q.sampler);
+    if (r->melody_file || r->only_new)
+        return sm_fail(SM_EUSAGE,
+                       "Stable Audio follows no melody and hears no sound without beginning with it; MusicGen does");
     if (r->steps < 0 || r->steps > 1000)
         return sm_fail(SM_EUSAGE, "%d steps; 1 to 1000 are possible", r->steps);
-    if (r->init && r->keep)
+    if (r->init_file && r->continue_file)
         return sm_fail(SM_EUSAGE, "a sound to start from and a sound to continue do not go together");
-    if (r->init && r->seconds > canvas_s(g))
-        return sm_fail(SM_EUSAGE, "a variation of %.1f s; one canvas, %.1f s, is the most", r->seconds, canvas_s(g));
+    if (r->init_file && seconds > canvas_s(g))
+        return sm_fail(SM_EUSAGE, "a variation of %.1f s; one canvas, %.1f s, is the most", seconds, canvas_s(g));
     const bool share = g->facts.flow || !strcmp(q.sampler, "v-ddim");
-    if (r->init && (!(q.init_noise > (share ? 0 : q.sigma_min)) || q.init_noise > (share ? 1 : 1000)))
+    if (r->init_file && (!(q.init_noise > (share ? 0 : q.sigma_min)) || q.init_noise > (share ? 1 : 1000)))
         return sm_fail(SM_EUSAGE, "a noise level of %g; with %s it is above %g and at most %d", q.init_noise, q.sampler,
                        share ? 0 : q.sigma_min, share ? 1 : 1000);
     return 0;
 }
 
-static int memory(void *state, const sm_sound_request *r, size_t *bytes)
+static int memory(void *state, const sm_generate_request *r, double seconds, int n, double *bytes)
 {
     generator *g = state;
     sm_stable_audio_request q = translate(g, r);
     const float nothing = 0;
+    (void)n;
     size_t weights, work;
     q.prompt = &nothing; /* only its presence is looked at */
-    q.latents = SM_MAX(g->facts.canvas, latents_of(g, r->seconds));
+    q.latents = SM_MAX(g->facts.canvas, latents_of(g, seconds));
     const int err = sm_stable_audio_memory(g->a, &q, &weights, &work);
     if (err < 0)
         return err;
@@ -142,7 +146,7 @@ static int memory(void *state, const sm_sound_request *r, size_t *bytes)
         if (sm_weights_at(g->text.weights, i, &t) == 0)
             text += (size_t)nn_elements(&t.shape) * sizeof(float);
     }
-    *bytes = weights + text + work;
+    *bytes = (double)(weights + text + work);
     return 0;
 }
 
@@ -150,7 +154,8 @@ static int memory(void *state, const sm_sound_request *r, size_t *bytes)
 
 typedef struct {
     generator *g;
-    const sm_sound_request *r;
+    const sm_generate_request *r;
+    sm_generator_job *job;
     sm_stable_audio_request q;
     double seconds;
     int64_t total; /* latents of the piece */
@@ -166,14 +171,14 @@ static int moved(void *user, int step, int steps)
 {
     const piece *p = user;
     const double decode = 1; /* counts as a step */
-    return p->r->progress ? p->r->progress(p->r->user, p->canvas * steps + step, p->canvases * steps + decode) : 0;
+    return p->job->moved(p->job->user, p->canvas * steps + step, p->canvases * steps + decode);
 }
 
 static int decoded(void *user, double done)
 {
     const piece *p = user;
     const double steps = p->canvases * p->q.steps;
-    return p->r->progress ? p->r->progress(p->r->user, steps + done, steps + 1) : 0;
+    return p->job->moved(p->job->user, steps + done, steps + 1);
 }
 
 /* The next canvas begins `overlap` latents before the end of what there is. */
@@ -191,7 +196,7 @@ static int next_canvas(piece *p)
     for (int64_t i = 0; i < overlap && err == 0; i++)
         keep[channels * length + i] = 1;
     q.latents = length;
-    q.seed = (uint32_t)(p->r->seed + (uint64_t)p->canvas);
+    q.seed = (uint32_t)(p->job->seed + (uint64_t)p->canvas);
     q.seconds_start = floor((double)(start * p->g->facts.ratio) / p->g->facts.rate_hz);
     if (overlap > 0) {
         q.keep = keep;
@@ -270,9 +275,9 @@ static int measure_seams(const piece *p, sm_sound *out)
         const int64_t at = p->seams[i] * p->g->facts.ratio;
         if (at >= out->frames)
             continue;
-        out->seams[out->n_seams++] = (sm_sound_seam){ .at_s = (double)at / out->rate_hz,
-                                                      .jump = middle > 0 ? distance(p, p->seams[i]) / middle : 0,
-                                                      .level_db = sm_sound_level_step(out, at) };
+        out->seams[out->n_seams++] = (sm_generate_seam){ .at_s = (double)at / out->rate_hz,
+                                                         .jump = middle > 0 ? distance(p, p->seams[i]) / middle : 0,
+                                                         .level_db = sm_sound_level_step(out, at) };
     }
     sm_free(all);
     return 0;
@@ -313,18 +318,21 @@ static double count_canvases(const piece *p)
     return n;
 }
 
-static int run(void *state, const sm_sound_request *r, double seconds, sm_sound *out)
+static int run(void *state, sm_generator_job *job)
 {
     generator *g = state;
-    piece p = { .g = g, .r = r, .q = translate(g, r), .seconds = seconds, .total = latents_of(g, seconds) };
+    const sm_generate_request *r = job->request;
+    const double seconds = job->seconds;
+    sm_sound *out = job->sounds;
+    piece p = { .g = g, .r = r, .job = job, .q = translate(g, r), .seconds = seconds, .total = latents_of(g, seconds) };
     float *words = NULL, *negative = NULL, *init = NULL;
     size_t n_words = 0, n_negative = 0;
     int err = sm_text_encoder_run(&g->text, r->prompt, (size_t)g->facts.prompt_tokens, &words, &n_words);
     if (err == 0 && has_text(r->negative))
         err = sm_text_encoder_run(&g->text, r->negative, (size_t)g->facts.prompt_tokens, &negative, &n_negative);
-    if (err == 0 && r->init)
-        err = sm_stereo_read(r->init, g->facts.rate_hz, SM_RESAMPLE_TORCHAUDIO, g->facts.canvas * g->facts.ratio, &init,
-                             &p.q.init_samples);
+    if (err == 0 && r->init_file)
+        err = sm_stereo_read(r->init_file, g->facts.rate_hz, SM_RESAMPLE_TORCHAUDIO, g->facts.canvas * g->facts.ratio,
+                             &init, &p.q.init_samples);
     p.room = p.total + g->facts.canvas;
     if (err == 0 && !(p.latents = sm_alloc((size_t)(g->facts.channels * p.room), sizeof *p.latents)))
         err = SM_ENOMEM;
@@ -337,8 +345,8 @@ static int run(void *state, const sm_sound_request *r, double seconds, sm_sound 
     p.q.seconds_total = r->bars > 0 || seconds > canvas_s(g) ? ceil(seconds) : seconds;
     p.q.progress = moved;
     p.q.user = &p;
-    if (err == 0 && r->keep)
-        err = begin_with(&p, r->keep);
+    if (err == 0 && r->continue_file)
+        err = begin_with(&p, r->continue_file);
     p.canvases = count_canvases(&p);
     while (err == 0 && p.made < p.total)
         err = next_canvas(&p);
@@ -346,6 +354,10 @@ static int run(void *state, const sm_sound_request *r, double seconds, sm_sound 
         err = to_samples(&p, out);
     if (err == 0)
         err = measure_seams(&p, out);
+    if (err == 0) {
+        const float *planes[2] = { out->samples, out->samples + out->frames };
+        err = job->stream(job->user, 0, planes, (size_t)out->frames);
+    }
     sm_free(words);
     sm_free(negative);
     sm_free(init);
@@ -353,7 +365,7 @@ static int run(void *state, const sm_sound_request *r, double seconds, sm_sound 
     return err;
 }
 
-static void recipe(void *state, const sm_sound_request *r, sm_json *j)
+static void recipe(void *state, const sm_generate_request *r, sm_json *j)
 {
     const sm_stable_audio_request q = translate(state, r);
     sm_json_key(j, "sampler"), sm_json_string(j, q.sampler);
@@ -361,12 +373,12 @@ static void recipe(void *state, const sm_sound_request *r, sm_json *j)
     sm_json_key(j, "cfg"), sm_json_f64(j, q.cfg);
     sm_json_key(j, "rescale"), sm_json_f64(j, q.cfg_rescale);
     sm_json_key(j, "canvas"), sm_json_string(j, r->fast_canvas ? "fast" : "full");
-    if (r->init) {
-        sm_json_key(j, "init"), sm_json_string(j, sm_path_name(r->init));
+    if (r->init_file) {
+        sm_json_key(j, "init"), sm_json_string(j, sm_path_name(r->init_file));
         sm_json_key(j, "init_noise"), sm_json_f64(j, q.init_noise);
     }
-    if (r->keep) {
-        sm_json_key(j, "continue"), sm_json_string(j, sm_path_name(r->keep));
+    if (r->continue_file) {
+        sm_json_key(j, "continue"), sm_json_string(j, sm_path_name(r->continue_file));
     }
 }
 
@@ -376,5 +388,4 @@ const sm_generator_family sm_generator_stable_audio = { .makes = makes,
                                                         .check = check,
                                                         .memory = memory,
                                                         .run = run,
-                                                        .standard_s = standard_s,
                                                         .recipe = recipe };

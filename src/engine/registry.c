@@ -208,19 +208,18 @@ static int check_pin(const char *home, const sm_model *m, const char *source, bo
     return err;
 }
 
-/* Of a folder: of its files' hashes. */
-static int hash_source(const char *path, char out[65])
+int sm_hash_source(sm_hash_kind kind, const char *path, char out[65])
 {
     sm_strings files = { 0 };
     sm_hasher *h = NULL;
     char one[65];
     if (!sm_is_directory(path))
-        return sm_hash_file(SM_HASH_SHA256, path, out);
+        return sm_hash_file(kind, path, out);
     int err = sm_weights_folder_files(path, &files);
     if (err == 0)
-        err = sm_hasher_new(SM_HASH_SHA256, &h);
+        err = sm_hasher_new(kind, &h);
     for (size_t i = 0; i < files.length && err == 0; i++)
-        if ((err = sm_hash_file(SM_HASH_SHA256, files.items[i], one)) == 0)
+        if ((err = sm_hash_file(kind, files.items[i], one)) == 0)
             sm_hasher_add(h, one, strlen(one));
     if (err == 0)
         sm_hasher_hex(h, out);
@@ -236,7 +235,7 @@ static int import_as(const char *home, const char *path, const sm_model *expecte
     sm_card *card = NULL;
     char variant[32], source[65], file[65];
     char *folder = home_path(home, "models", "", ""), *to = NULL;
-    int err = folder ? hash_source(path, source) : SM_ENOMEM;
+    int err = folder ? sm_hash_source(SM_HASH_SHA256, path, source) : SM_ENOMEM;
     *model = NULL;
     if (err == 0)
         err = sm_model_open_file(path, &w, &card, model, variant);

@@ -122,69 +122,6 @@ static bool read_number(const query_field *f, const char *text, number *out)
 
 /* ---- keys ---- */
 
-/* Camelot and Open Key: the number counts fifths (dsp_key_text), the letter is the mode. */
-static bool wheel_key(const char *text, int *tonic, int *minor)
-{
-    const size_t digits = strspn(text, "0123456789");
-    if (digits < 1 || digits > 2 || !text[digits] || text[digits + 1])
-        return false;
-    const int hour = digits == 1 ? text[0] - '0' : (text[0] - '0') * 10 + text[1] - '0';
-    const char letter = (char)toupper((unsigned char)text[digits]);
-    if (hour < 1 || hour > 12 || !strchr("ABMD", letter))
-        return false;
-    const bool camelot = letter == 'A' || letter == 'B';
-    const int fifths = (hour - 1 + (camelot ? 5 : 0)) % 12; /* 8B and 1d are C major */
-    *minor = letter == 'A' || letter == 'M';
-    *tonic = (fifths * 7 + (*minor ? 9 : 0)) % 12;
-    return true;
-}
-
-/* A tonic at the start of text; gives what follows, or NULL. */
-static const char *read_tonic(const char *text, int *tonic)
-{
-    static const int steps[7] = { 9, 11, 0, 2, 4, 5, 7 }; /* A..G */
-    const char letter = (char)toupper((unsigned char)text[0]);
-    if (letter < 'A' || letter > 'G')
-        return NULL;
-    *tonic = steps[letter - 'A'];
-    text++;
-    if (*text == '#')
-        (*tonic)++, text++;
-    else if (!strncmp(text, "\xE2\x99\xAF", 3))
-        (*tonic)++, text += 3;
-    else if (*text == 'b')
-        (*tonic)--, text++;
-    else if (!strncmp(text, "\xE2\x99\xAD", 3))
-        (*tonic)--, text += 3;
-    *tonic = (*tonic + 12) % 12;
-    return text;
-}
-
-bool query_key_read(const char *text, int *tonic, int *minor)
-{
-    static const struct {
-        const char *text;
-        int minor;
-    } modes[] = { { "", 0 },  { "maj", 0 }, { "major", 0 }, { "dur", 0 },
-                  { "m", 1 }, { "min", 1 }, { "minor", 1 }, { "moll", 1 } };
-    if (wheel_key(text, tonic, minor))
-        return true;
-    const char *rest = read_tonic(text, tonic);
-    if (!rest)
-        return false;
-    rest += strspn(rest, " -_");
-    if (!strcmp(rest, "M")) {
-        *minor = 0;
-        return true;
-    }
-    for (size_t i = 0; i < SM_LENGTH(modes); i++)
-        if (!strcasecmp(rest, modes[i].text)) {
-            *minor = modes[i].minor;
-            return true;
-        }
-    return false;
-}
-
 uint32_t query_key_compatible(int tonic, int minor)
 {
     /* same number, other letter: the relative key; neighbours: a fifth up and down */
@@ -204,7 +141,7 @@ static int read_key(const query_field *f, const char *value, query_span *out)
             return refuse(f, value, "a key behind ~, such as ~Am");
         return 0;
     }
-    if (!query_key_read(value, &out->tonic, &minor))
+    if (!dsp_key_read(value, &out->tonic, &minor))
         return refuse(f, value, "a key: F#m, \"A minor\", Bb, 8A, 1m, major or minor");
     out->mode = minor;
     out->set = out->op == QUERY_NEAR ? query_key_compatible(out->tonic, minor) : 1u << (12 * minor + out->tonic);
@@ -221,7 +158,7 @@ static bool read_note(const char *text, double *midi, bool *octave)
     *octave = true;
     if (sm_parse_double(text, midi))
         return *midi >= 0 && *midi <= 127 && *midi == floor(*midi);
-    const char *rest = read_tonic(text, &tonic);
+    const char *rest = dsp_tonic_read(text, &tonic);
     if (!rest)
         return false;
     if (!*rest) {

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "dsp/dsp.h"
 #include "library/search_internal.h"
 #include "library/words.h"
 
@@ -233,7 +234,7 @@ static bool text_fits(const search *r, const query_field *f, const query_span *s
     if (s->op == QUERY_KNOWN)
         return true;
     if (f->type == QUERY_KEY)
-        return query_key_read(text, &tonic, &minor) && s->set >> (12 * minor + tonic) & 1;
+        return dsp_key_read(text, &tonic, &minor) && s->set >> (12 * minor + tonic) & 1;
     if (f->type == QUERY_LOOP)
         return !strcmp(text, "loop") == (s->low > 0);
     if (exact) /* "keys" is a class; no need to guess */

@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/generate.h"
+#include "audio/audio.h"
+#include "engine/engine.h"
 
 enum { RATE = 8000, CANVAS = 4096 };
 
@@ -25,15 +26,16 @@ static files files_of(const test_place *place, bool flow)
 
 static sm_generator *open_small(const files *f, int threads)
 {
-    const sm_generator_options o = { .model = f->model, .t5 = f->t5, .threads = threads };
+    const sm_generate_options o = { .size = sizeof o, .model = f->model, .text_encoder = f->t5, .threads = threads };
     sm_generator *g;
     test_ok(sm_generator_open(&o, &g));
     return g;
 }
 
-static sm_sound_request request(const char *prompt)
+static sm_generate_request request(const char *prompt)
 {
-    sm_sound_request r = sm_sound_request_defaults;
+    sm_generate_request r;
+    sm_generate_request_init(&r);
     r.prompt = prompt;
     r.steps = 2;
     return r;
@@ -46,17 +48,17 @@ static void a_sound_has_the_length_that_was_asked_for(void **state)
     sm_generator *g = open_small(&f, 1);
     static const double seconds[] = { 0, 0.25, 0.3131, CANVAS / (double)RATE };
     for (size_t i = 0; i < SM_LENGTH(seconds); i++) {
-        sm_sound_request r = request("a drum");
-        sm_sound s;
+        sm_generate_request r = request("a drum");
+        sm_generate_result *s;
         r.seconds = seconds[i];
-        test_ok(sm_generator_run(g, &r, &s));
-        assert_int_equal(s.frames, seconds[i] > 0 ? llround(seconds[i] * RATE) : CANVAS);
-        assert_int_equal(s.channels, 2);
-        assert_int_equal(s.rate_hz, RATE);
-        assert_int_equal(s.n_seams, 0);
-        assert_true(s.peak > 0);
-        assert_non_null(strstr(s.recipe, "\"prompt\":\"a drum\""));
-        sm_sound_free(&s);
+        test_ok(sm_generate_one(g, &r, &s));
+        assert_int_equal(s->frames, seconds[i] > 0 ? llround(seconds[i] * RATE) : CANVAS);
+        assert_int_equal(s->channels, 2);
+        assert_int_equal(s->sample_rate_hz, RATE);
+        assert_int_equal(s->n_seams, 0);
+        assert_true(s->peak > 0);
+        assert_non_null(strstr(s->recipe, "\"prompt\":\"a drum\""));
+        sm_generate_result_free(s);
     }
     sm_generator_close(g);
 }
@@ -65,20 +67,20 @@ static void the_same_seed_is_the_same_file_on_one_thread_and_two(void **state)
 {
     const test_place *place = *state;
     const files f = files_of(place, false);
-    sm_sound s[3];
+    sm_generate_result *s[3];
     for (int i = 0; i < 3; i++) {
         sm_generator *g = open_small(&f, i == 1 ? 2 : 1);
-        sm_sound_request r = request("a drum");
+        sm_generate_request r = request("a drum");
         r.negative = "a voice";
         r.seed = i == 2 ? 8 : 7;
-        test_ok(sm_generator_run(g, &r, &s[i]));
+        test_ok(sm_generate_one(g, &r, &s[i]));
         sm_generator_close(g);
     }
-    assert_memory_equal(s[0].samples, s[1].samples, 2 * CANVAS * sizeof(float));
-    assert_string_equal(s[0].recipe, s[1].recipe);
-    assert_true(memcmp(s[0].samples, s[2].samples, 2 * CANVAS * sizeof(float)) != 0);
+    assert_memory_equal(s[0]->samples, s[1]->samples, 2 * CANVAS * sizeof(float));
+    assert_string_equal(s[0]->recipe, s[1]->recipe);
+    assert_true(memcmp(s[0]->samples, s[2]->samples, 2 * CANVAS * sizeof(float)) != 0);
     for (int i = 0; i < 3; i++)
-        sm_sound_free(&s[i]);
+        sm_generate_result_free(s[i]);
 }
 
 static void bars_at_a_tempo_are_exact_and_join(void **state)
@@ -88,15 +90,15 @@ static void bars_at_a_tempo_are_exact_and_join(void **state)
     static const double rows[][2] = { { 1, 640 / 2.0 }, { 0.5, 333 }, { 2, 399.9 } };
     sm_generator *g = open_small(&f, 1);
     for (size_t i = 0; i < SM_LENGTH(rows); i++) {
-        sm_sound_request r = request("a loop");
-        sm_sound s;
+        sm_generate_request r = request("a loop");
+        sm_generate_result *s;
         r.bars = rows[i][0];
         r.bpm = rows[i][1];
-        test_ok(sm_generator_run(g, &r, &s));
-        assert_int_equal(s.frames, llround(rows[i][0] * 240 / rows[i][1] * RATE));
-        assert_true(s.fade_s > 0.005 && s.fade_s <= 0.03);
-        assert_true(s.loop_jump < 6); /* no larger than steps inside */
-        sm_sound_free(&s);
+        test_ok(sm_generate_one(g, &r, &s));
+        assert_int_equal(s->frames, llround(rows[i][0] * 240 / rows[i][1] * RATE));
+        assert_true(s->fade_s > 0.005 && s->fade_s <= 0.03);
+        assert_true(s->loop_jump < 6); /* no larger than steps inside */
+        sm_generate_result_free(s);
     }
     sm_generator_close(g);
 }
@@ -107,19 +109,19 @@ static void longer_pieces_are_continued_and_their_seams_told(void **state)
     for (int flow = 0; flow < 2; flow++) {
         const files f = files_of(place, flow);
         sm_generator *g = open_small(&f, 1);
-        sm_sound_request r = request("a long one");
-        sm_sound first, s;
-        test_ok(sm_generator_run(g, &r, &first));
+        sm_generate_request r = request("a long one");
+        sm_generate_result *first, *s;
+        test_ok(sm_generate_one(g, &r, &first));
         r.seconds = 1.2;
-        test_ok(sm_generator_run(g, &r, &s));
-        assert_int_equal(s.frames, 9600);
-        assert_true(s.n_seams >= 1);
-        for (size_t i = 0; i < s.n_seams; i++)
-            assert_true(isfinite(s.seams[i].jump) && isfinite(s.seams[i].level_db) && s.seams[i].at_s > 0.5 &&
-                        s.seams[i].at_s < 1.2);
-        assert_non_null(strstr(s.recipe, "\"seams\""));
-        sm_sound_free(&first);
-        sm_sound_free(&s);
+        test_ok(sm_generate_one(g, &r, &s));
+        assert_int_equal(s->frames, 9600);
+        assert_true(s->n_seams >= 1);
+        for (size_t i = 0; i < s->n_seams; i++)
+            assert_true(isfinite(s->seams[i].jump) && isfinite(s->seams[i].level_db) && s->seams[i].at_s > 0.5 &&
+                        s->seams[i].at_s < 1.2);
+        assert_non_null(strstr(s->recipe, "\"seams\""));
+        sm_generate_result_free(first);
+        sm_generate_result_free(s);
         sm_generator_close(g);
     }
 }
@@ -129,31 +131,31 @@ static void a_sound_is_varied_or_continued(void **state)
     const test_place *place = *state;
     const files f = files_of(place, true);
     sm_generator *g = open_small(&f, 1);
-    sm_sound_request r = request("a drum");
-    sm_sound s, near, far, on;
+    sm_generate_request r = request("a drum");
+    sm_generate_result *s, *near, *far, *on;
     char path[192];
     r.seconds = 0.4;
-    test_ok(sm_generator_run(g, &r, &s));
+    test_ok(sm_generate_one(g, &r, &s));
     snprintf(path, sizeof path, "%s/from.wav", place->folder);
-    test_ok(sm_sound_write(&s, path, SM_SAMPLE_F32));
-    r.init = path;
+    test_ok(sm_generate_result_write(s, path, "float32"));
+    r.init_file = path;
     r.init_noise = 0.05;
-    test_ok(sm_generator_run(g, &r, &near));
+    test_ok(sm_generate_one(g, &r, &near));
     r.init_noise = 1;
-    test_ok(sm_generator_run(g, &r, &far));
-    assert_true(memcmp(near.samples, far.samples, 100 * sizeof(float)) != 0);
-    r.init = NULL;
-    r.keep = path;
+    test_ok(sm_generate_one(g, &r, &far));
+    assert_true(memcmp(near->samples, far->samples, 100 * sizeof(float)) != 0);
+    r.init_file = NULL;
+    r.continue_file = path;
     r.seconds = 0.8;
-    test_ok(sm_generator_run(g, &r, &on));
-    assert_int_equal(on.frames, 6400);
-    assert_true(on.n_seams >= 1);
-    sm_sound_free(&on);
+    test_ok(sm_generate_one(g, &r, &on));
+    assert_int_equal(on->frames, 6400);
+    assert_true(on->n_seams >= 1);
+    sm_generate_result_free(on);
     r.seconds = 0.3;
-    test_fails(sm_generator_run(g, &r, &on), SM_EUSAGE, "goes on from it needs less");
-    sm_sound_free(&s);
-    sm_sound_free(&near);
-    sm_sound_free(&far);
+    test_fails(sm_generate_one(g, &r, &on), SM_EUSAGE, "goes on from it needs less");
+    sm_generate_result_free(s);
+    sm_generate_result_free(near);
+    sm_generate_result_free(far);
     sm_generator_close(g);
 }
 
@@ -164,7 +166,7 @@ static void what_cannot_be_is_said(void **state)
     sm_generator *g = open_small(&f, 1);
     char *large = malloc(10001);
     const struct {
-        sm_sound_request r;
+        sm_generate_request r;
         const char *part;
     } rows[] = {
         { { .prompt = "" }, "empty prompt" },
@@ -177,32 +179,34 @@ static void what_cannot_be_is_said(void **state)
         { { .prompt = "x", .bars = 4, .bpm = 1000 }, "1000 BPM" },
         { { .prompt = "x", .bars = 4, .bpm = 120, .seconds = 3 }, "do not go together" },
         { { .prompt = "x", .sampler = "ddpm" }, "no sampler" },
-        { { .prompt = "x", .init = "a.wav", .keep = "b.wav" }, "do not go together" },
-        { { .prompt = "x", .init = "a.wav", .init_noise = 3 }, "noise level of 3" },
+        { { .prompt = "x", .init_file = "a.wav", .continue_file = "b.wav" }, "do not go together" },
+        { { .prompt = "x", .init_file = "a.wav", .init_noise = 3 }, "noise level of 3" },
         { { .prompt = "x", .steps = 5000 }, "5000 steps" },
     };
     assert_non_null(large);
     memset(large, 'a', 10000);
     large[10000] = 0;
     for (size_t i = 0; i < SM_LENGTH(rows); i++) {
-        sm_sound_request r = rows[i].r;
-        sm_sound s;
-        r.cfg = NAN;
+        sm_generate_request r = rows[i].r;
+        sm_generate_result *s;
+        r.size = sizeof r;
+        r.n = 1;
+        r.guidance = NAN;
         r.level = "auto";
         r.init_noise = r.init_noise > 0 ? r.init_noise : NAN;
-        test_fails(sm_generator_run(g, &r, &s), SM_EUSAGE, rows[i].part);
+        test_fails(sm_generate_one(g, &r, &s), SM_EUSAGE, rows[i].part);
     }
     free(large);
     sm_generator_close(g);
-    sm_generator_options o = { .model = "yamnet" };
+    sm_generate_options o = { .size = sizeof o, .model = "yamnet" };
     test_fails(sm_generator_open(&o, &g), SM_EUSAGE, "makes no sound");
     o.model = "stable-audio-smal";
     test_fails(sm_generator_open(&o, &g), SM_EUSAGE, "did you mean");
     char other[192];
     snprintf(other, sizeof other, "stable-audio-open=%s/model.safetensors", place->folder);
-    o = (sm_generator_options){ .model = other, .t5 = f.t5 };
+    o = (sm_generate_options){ .size = sizeof o, .model = other, .text_encoder = f.t5 };
     test_fails(sm_generator_open(&o, &g), SM_EFORMAT, "holds stable-audio-small");
-    o = (sm_generator_options){ .model = f.model, .t5 = "/no/such/file" };
+    o = (sm_generate_options){ .size = sizeof o, .model = f.model, .text_encoder = "/no/such/file" };
     test_fails(sm_generator_open(&o, &g), SM_ENOTFOUND, "/no/such/file");
 }
 

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "dsp/dsp.h"
 #include "library/query.h"
 #include "library/store.h"
 
@@ -224,11 +225,11 @@ static void keys_go_with_their_neighbours_on_the_wheel(void **state)
         int tonic, minor;
         char camelot[8];
         for (int k = 0; k < 4; k++) {
-            assert_true(query_key_read(wheel[friends[k]], &tonic, &minor));
+            assert_true(dsp_key_read(wheel[friends[k]], &tonic, &minor));
             expected |= 1u << (12 * minor + tonic);
         }
         snprintf(camelot, sizeof camelot, "%d%c", hour + 1, mode ? 'B' : 'A');
-        assert_true(query_key_read(camelot, &tonic, &minor));
+        assert_true(dsp_key_read(camelot, &tonic, &minor));
         assert_int_equal(query_key_compatible(tonic, minor), expected);
     }
 }
