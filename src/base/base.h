@@ -170,6 +170,7 @@ typedef struct {
 void sm_cpu_detect(sm_cpu_info *out);
 double sm_now_s(void);      /* monotonic */
 double sm_cpu_time_s(void); /* of this process, all threads */
-double sm_free_memory(void); /* bytes that may still be taken without swapping, or up to this group's limit; 0: not known */
+double
+sm_free_memory(void); /* bytes that may still be taken without swapping, or up to this group's limit; 0: not known */
 
 #endif

@@ -241,7 +241,7 @@ const char *dsp_key_text(const dsp_key *k, const char *notation, char out[16]);
 /* "F#m", "A minor", "Bb", "8A", "1m" -> tonic 0..11, minor; false: no key. */
 bool dsp_key_read(const char *text, int *tonic, int *minor);
 const char *dsp_tonic_read(const char *text, int *tonic); /* at the start of text; gives what follows; NULL: none */
-void dsp_note_text(int midi, char out[8]); /* "A#2" */
+void dsp_note_text(int midi, char out[8]);                /* "A#2" */
 
 /* ---- descriptors.def: field name, unit, range, one sentence; JSON, docs, store and query language read it ---- */
 typedef enum { DSP_FIELD_NUMBER, DSP_FIELD_INT, DSP_FIELD_BOOL, DSP_FIELD_TEXT, DSP_FIELD_LIST } dsp_field_type;

@@ -6,18 +6,18 @@
 /* The tokenizer of weights that carry none: spiece.model beside them, or in diffusers' folder for it. */
 static int open_tokens(sm_weights *w, sm_t5_tokens **out)
 {
-    static const char *const places[] = { "", "../tokenizer/", "../" };
-    const char *label = sm_weights_label(w), *name = sm_path_name(label);
+    static const char *const places[] = { "spiece.model", "../tokenizer/spiece.model", "../spiece.model" };
     int err = sm_t5_tokens_of(w, out);
     for (size_t i = 0; i < SM_LENGTH(places) && err == SM_ENOTFOUND; i++) {
-        char *path = sm_printf_new("%.*s%sspiece.model", (int)(name - label), label, places[i]);
+        char *path = sm_weights_beside(w, places[i]);
         if (!path)
             return SM_ENOMEM;
         err = sm_t5_tokens_open(path, out);
         sm_free(path);
     }
-    return err == SM_ENOTFOUND ? sm_fail(err, "%s carries no tokenizer, and there is no spiece.model beside it", label)
-                               : err;
+    return err == SM_ENOTFOUND
+               ? sm_fail(err, "%s carries no tokenizer, and there is no spiece.model beside it", sm_weights_label(w))
+               : err;
 }
 
 int sm_text_encoder_open(const char *home, const char *path, const char *backend, int threads, sm_text_encoder *out)

@@ -238,14 +238,18 @@ static int adapt(sm_view *v, const char *name, const nn_shape *expected, nn_tens
     return encodec_tensor(sm_view_weights(v), prefix, name, expected, room_of_view, v, out);
 }
 
-/* Files of the codec alone; within MusicGen's, MusicGen finds it. */
+/* Files of the codec alone, and those of MusicGen, which stand before it in the list of models: their codec can be taken out. */
 static bool recognise(const sm_model *m, sm_weights *w, const sm_card *card, const char *hint, char variant[32])
 {
     sm_encodec_size s;
     char prefix[96];
     (void)m, (void)card, (void)hint, (void)variant;
-    return encodec_prefix(w, prefix) && (!*prefix || !strcmp(prefix, "best_state.")) &&
-           sm_encodec_size_of(w, prefix, &s) == 0;
+    if (!encodec_prefix(w, prefix) ||
+        (*prefix && strcmp(prefix, "best_state.") != 0 && strcmp(prefix, "audio_encoder.") != 0))
+        return false;
+    const bool is = sm_encodec_size_of(w, prefix, &s) == 0;
+    sm_clear_error();
+    return is;
 }
 
 static const sm_model_source_file source = {
@@ -269,5 +273,6 @@ const sm_model sm_model_encodec = {
     .activation = "linear",
     .recognise = recognise,
     .adapt = adapt,
+    .keep = encodec_keep,
     .build = build,
 };

@@ -1,4 +1,5 @@
 /* EnCodec's tensors in the containers of AudioCraft and of HF transformers, and what their shapes say. */
+#include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -179,11 +180,39 @@ static nn_shape weight_shape(sm_weights *w, const char *prefix, const char *laye
     return t.shape;
 }
 
-/* AudioCraft's configuration is YAML within the pickle: "seanet:" ... "pad_mode: reflect". */
+/* {"pad_mode": "reflect"}, or the same below "audio_encoder": 1; another mode: 0; nothing said: -1. */
+static int json_pad_mode(const char *text, size_t length)
+{
+    json_t *j = json_loadb(text, length, 0, NULL);
+    const json_t *part = json_object_get(j, "audio_encoder");
+    const char *mode = json_string_value(json_object_get(part ? part : j, "pad_mode"));
+    const int is = mode ? !strcmp(mode, "reflect") : -1;
+    json_decref(j);
+    return is;
+}
+
+/* Hugging Face's config.json beside the weights. */
+static bool hf_reflects(const sm_weights *w)
+{
+    enum { LIMIT = 1 << 20 };
+    sm_buffer text = { 0 };
+    char *path = sm_weights_beside(w, "config.json");
+    const int is = path && sm_file_read(path, LIMIT, &text) == 0 ? json_pad_mode(text.data, text.length) : -1;
+    sm_buffer_free(&text);
+    sm_free(path);
+    sm_clear_error();
+    return is != 0;
+}
+
+/* A converted file says it; AudioCraft's configuration is YAML within the pickle: "seanet:" ... "pad_mode: reflect". */
 static bool reflects(const sm_weights *w, const char *prefix)
 {
+    const char *kept = sm_weights_meta(w, "kwargs");
+    const int said = kept ? json_pad_mode(kept, strlen(kept)) : -1;
+    if (said >= 0)
+        return said;
     if (style_of(w, prefix) != STYLE_AUDIOCRAFT)
-        return true;
+        return style_of(w, prefix) == STYLE_OURS || hf_reflects(w);
     for (size_t i = 0; i < sm_weights_meta_count(w); i++) {
         const char *text = sm_weights_meta(w, sm_weights_meta_key(w, i));
         const char *net = text ? strstr(text, "seanet:") : NULL, *mode = net ? strstr(net, "pad_mode:") : NULL;
@@ -191,6 +220,14 @@ static bool reflects(const sm_weights *w, const char *prefix)
             return !strncmp(mode + 9 + strspn(mode + 9, " "), "reflect", 7);
     }
     return false;
+}
+
+char *encodec_keep(sm_weights *w)
+{
+    sm_encodec_size s;
+    if (sm_encodec_size_of(w, NULL, &s) < 0)
+        return NULL;
+    return sm_strdup(s.reflect ? "{\"pad_mode\":\"reflect\"}" : "{\"pad_mode\":\"constant\"}");
 }
 
 static int unsupported(const sm_weights *w)

@@ -12,6 +12,8 @@ int encodec_tensor(sm_weights *w, const char *prefix, const char *name, const nn
                    void *user, nn_tensor *out);
 /* Behind which prefix the codec lies; false: there is none. */
 bool encodec_prefix(sm_weights *w, char out[96]);
+/* What a converted file must say beside tensors: {"pad_mode": ..}; the caller's. */
+char *encodec_keep(sm_weights *w);
 
 /* ---- encodec_graph.c ---- */
 /* What lies beyond the ends of what a part is given: nothing (VALID), zeros, or what the model says of a sound's ends. */

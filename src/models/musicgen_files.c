@@ -1,5 +1,6 @@
 /* MusicGen's rows among the models: whose weights a file holds, and how AudioCraft's and Hugging Face's layouts become ours. Numbers stay as
- * they are stored (official files are f16). */
+ * they are: AudioCraft's are f16; Hugging Face's are the same ones in f32, which are kept as f16 where that loses nothing. */
+#include <jansson.h>
 #include <string.h>
 
 #include "models/musicgen_graph.h"
@@ -70,6 +71,46 @@ static bool recognise(const sm_model *m, sm_weights *w, const sm_card *card, con
 
 /* ---- conversion ---- */
 
+/* An f32 number as f16; false: it is none. */
+static bool to_half(uint32_t bits, uint16_t *out)
+{
+    const uint32_t sign = bits >> 16 & 0x8000, mantissa = bits & 0x7fffff;
+    const int exponent = (int)(bits >> 23 & 255) - 127;
+    if (exponent == -127 && mantissa == 0) {
+        *out = (uint16_t)sign;
+        return true;
+    }
+    if (exponent >= -14 && exponent <= 15) {
+        *out = (uint16_t)(sign | (uint32_t)(exponent + 15) << 10 | mantissa >> 13);
+        return (mantissa & 0x1fff) == 0;
+    }
+    if (exponent < -24 || exponent > 15)
+        return false;
+    const int lost = 13 + (-14 - exponent); /* subnormal: the leading one comes down too */
+    const uint32_t whole = mantissa | 0x800000;
+    *out = (uint16_t)(sign | whole >> lost);
+    return (whole & ((1u << lost) - 1)) == 0;
+}
+
+static int add(sm_safetensors_writer *out, const char *name, const nn_tensor *t)
+{
+    const size_t n = (size_t)nn_elements(&t->shape);
+    const char *from = t->data;
+    uint16_t *halves = t->type == NN_F32 && t->shape.rank == 2 ? sm_alloc(n, sizeof *halves) : NULL;
+    bool exact = halves != NULL;
+    for (size_t i = 0; i < n && exact; i++) {
+        uint32_t bits;
+        memcpy(&bits, from + 4 * i, sizeof bits);
+        exact = to_half(bits, &halves[i]);
+    }
+    nn_tensor half = *t;
+    half.type = NN_F16;
+    half.data = halves;
+    const int err = sm_safetensors_writer_add(out, name, exact ? &half : t);
+    sm_free(halves);
+    return err;
+}
+
 static bool wanted(const char *name)
 {
     static const char *const heads[] = { "emb.", "linears.", "out_norm.", "transformer.layers." };
@@ -89,7 +130,7 @@ static int keep_ac(sm_weights *w, sm_safetensors_writer *out)
         if (!strncmp(name, best, sizeof best - 1))
             name += sizeof best - 1;
         if (wanted(name) && (err = sm_weights_at(w, i, &t)) == 0)
-            err = sm_safetensors_writer_add(out, name, &t);
+            err = add(out, name, &t);
     }
     return err;
 }
@@ -117,7 +158,7 @@ static int keep_stacked(sm_weights *w, const char *from, const char *to, sm_safe
     whole.shape.dim[0] *= 3;
     whole.data = all;
     snprintf(name, sizeof name, "%s.in_proj_weight", to);
-    err = all ? sm_safetensors_writer_add(out, name, &whole) : SM_ENOMEM;
+    err = all ? add(out, name, &whole) : SM_ENOMEM;
     sm_free(all);
     return err;
 }
@@ -126,7 +167,7 @@ static int keep_as(sm_weights *w, const char *from, const char *to, sm_safetenso
 {
     nn_tensor t;
     const int err = sm_weights_get(w, from, NULL, &t);
-    return err < 0 ? err : sm_safetensors_writer_add(out, to, &t);
+    return err < 0 ? err : add(out, to, &t);
 }
 
 static int keep_hf_layer(sm_weights *w, int i, bool melody, sm_safetensors_writer *out)
@@ -172,7 +213,7 @@ static int keep_hf(sm_weights *w, sm_safetensors_writer *out)
     };
     sm_musicgen_size s;
     char from[128], to[64];
-    int err = hf_size(w, &s) ? 0 : SM_EFORMAT;
+    int err = hf_size(w, &s) ? 0 : sm_fail(SM_EFORMAT, "%s: no MusicGen", sm_weights_label(w));
     for (size_t i = 0; i < SM_LENGTH(rows) - (s.melody ? 0 : 2) && err == 0; i++)
         err = keep_as(w, rows[i][0], rows[i][1], out);
     for (int k = 0; k < s.codebooks && err == 0; k++) {
@@ -189,13 +230,60 @@ static int keep_hf(sm_weights *w, sm_safetensors_writer *out)
     return err;
 }
 
+/* What Hugging Face's config.json says of the decoder: heads, and that it is one that is computed here. Without the file, or with another
+ * model's, everything follows from the shapes. */
+static int read_hf_config(sm_weights *w, int width, int *heads)
+{
+    enum { LIMIT = 1 << 20 };
+    sm_buffer text = { 0 };
+    char *path = sm_weights_beside(w, "config.json");
+    json_t *config = path && sm_file_read(path, LIMIT, &text) == 0 ? json_loadb(text.data, text.length, 0, NULL) : NULL;
+    const json_t *d = json_object_get(config, "decoder");
+    const char *activation = json_string_value(json_object_get(d, "activation_function"));
+    const int64_t said = json_integer_value(json_object_get(d, "num_attention_heads"));
+    int err = path ? 0 : SM_ENOMEM;
+    if (err == 0 && activation && strcmp(activation, "gelu") != 0)
+        err =
+            sm_fail(SM_EUNSUPPORTED, "%s: decoder.activation_function is %s, only gelu is supported", path, activation);
+    if (err == 0 && json_is_true(json_object_get(d, "scale_embedding")))
+        err = sm_fail(SM_EUNSUPPORTED, "%s: decoder.scale_embedding is true, only false is supported", path);
+    if (err == 0 && said > 0 && (said > width || width % said))
+        err = sm_fail(SM_EFORMAT, "%s: %lld heads do not share %d channels", path, (long long)said, width);
+    *heads = err == 0 && said > 0 ? (int)said : 0;
+    json_decref(config);
+    sm_buffer_free(&text);
+    sm_free(path);
+    if (err == 0)
+        sm_clear_error();
+    return err;
+}
+
+/* Heads are in no tensor's shape: a converted file says them. */
+static int note_heads(sm_weights *w, int heads, sm_safetensors_writer *out)
+{
+    char text[16];
+    if (heads < 1 || sm_weights_meta(w, "samplemind")) /* what a file of ours says stays with it anyway */
+        return 0;
+    snprintf(text, sizeof text, "%d", heads);
+    return sm_safetensors_writer_meta(out, "heads", text);
+}
+
 static int keep(const sm_model *m, sm_weights *w, sm_safetensors_writer *out)
 {
     sm_musicgen_size s;
+    int err, heads = 0;
     (void)m;
-    if (is_hf(w))
-        return keep_hf(w, out);
-    const int err = sm_musicgen_size_of(w, &s); /* variants that would run wrong are refused here */
+    if (is_hf(w)) {
+        if (!hf_size(w, &s))
+            return sm_fail(SM_EFORMAT, "%s: \"%s\" is no table of codes", sm_weights_label(w), HF_TABLE);
+        err = read_hf_config(w, s.width, &heads);
+        if (err == 0)
+            err = note_heads(w, heads, out);
+        return err < 0 ? err : keep_hf(w, out);
+    }
+    err = sm_musicgen_size_of(w, &s); /* variants that would run wrong are refused here */
+    if (err == 0)
+        err = note_heads(w, s.heads, out);
     return err < 0 ? err : keep_ac(w, out);
 }
 

@@ -174,14 +174,14 @@ static int read_json(const char *label, const char *text, sa_size *s)
 char *sa_config_json(sm_weights *w)
 {
     enum { LIMIT = 1 << 20 };
-    const char *kept = sm_weights_meta(w, "kwargs"), *label = sm_weights_label(w), *name = sm_path_name(label);
+    const char *kept = sm_weights_meta(w, "kwargs"), *label = sm_weights_label(w);
     sm_buffer text = { 0 };
     if (kept)
         return sm_strdup(kept);
     if (sm_weights_count(w) == 0)
         return NULL;
     const size_t length = strlen(label), ending = sm_text_has_suffix(label, ".safetensors") ? 12 : 0;
-    char *paths[2] = { sm_printf_new("%.*smodel_config.json", (int)(name - label), label),
+    char *paths[2] = { sm_weights_beside(w, "model_config.json"),
                        sm_printf_new("%.*s.json", (int)(length - ending), label) }; /* the second: as `pull` keeps it */
     for (int i = 0; i < 2; i++) {
         if (paths[i] && !text.data &&

@@ -68,7 +68,9 @@ int sm_t5_size_of(sm_weights *w, const char *prefix, sm_t5_size *out)
 
     memset(out, 0, sizeof *out);
     snprintf(s.prefix, sizeof s.prefix, "%s", prefix ? prefix : "");
-    if ((err = shape_of(&s, "shared.weight", &table)) < 0 || (err = shape_of(&s, BIAS, &bias)) < 0 ||
+    const bool other = !sm_stored_has(&s, "shared.weight") && sm_stored_has(&s, "encoder.embed_tokens.weight");
+    if ((err = shape_of(&s, other ? "encoder.embed_tokens.weight" : "shared.weight", &table)) < 0 ||
+        (err = shape_of(&s, BIAS, &bias)) < 0 ||
         (err = shape_of(&s, "encoder.block.0.layer.0.SelfAttention.q.weight", &q)) < 0 ||
         (err = shape_of(&s, "encoder.block.0.layer.1.DenseReluDense.wi.weight", &wi)) < 0)
         return sm_fail_prefix(err, "%s", "T5 encoder");

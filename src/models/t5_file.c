@@ -7,7 +7,8 @@
 
 static const char *prefix_of(const sm_weights *w)
 {
-    static const char *const prefixes[] = { "", "text_encoder.", "conditioner.conditioners.prompt.model." };
+    static const char *const prefixes[] = { "", "text_encoder.", "text_encoder/",
+                                            "conditioner.conditioners.prompt.model." };
     char name[96];
     for (size_t i = 0; sm_weights_count(w) && i < SM_LENGTH(prefixes); i++) {
         snprintf(name, sizeof name, "%sencoder.block.0.layer.0.SelfAttention.q.weight", prefixes[i]);
@@ -38,16 +39,28 @@ static bool wanted(const char *name)
            !strcmp(name, "encoder.final_layer_norm.weight") || !strcmp(name, SM_T5_TOKENIZER);
 }
 
-/* spiece.model beside the weights goes into the file. */
+/* The tokenizer's file: beside the weights, or in diffusers' folder for it. SM_ENOTFOUND: neither. */
+static int read_tokenizer(sm_weights *w, sm_buffer *text, char **path)
+{
+    static const char *const places[] = { "spiece.model", "tokenizer/spiece.model", "../tokenizer/spiece.model" };
+    int err = SM_ENOTFOUND;
+    for (size_t i = 0; i < SM_LENGTH(places) && err == SM_ENOTFOUND; i++) {
+        sm_free(*path);
+        *path = sm_weights_beside(w, places[i]);
+        err = *path ? sm_file_read(*path, 64 << 20, text) : SM_ENOMEM;
+    }
+    return err == SM_ENOTFOUND ? sm_fail(err, "%s: the tokenizer of its text encoder, spiece.model, is not beside it",
+                                         sm_weights_label(w))
+                               : err;
+}
+
+/* spiece.model goes into the file. */
 static int keep_tokenizer(sm_weights *w, sm_safetensors_writer *out)
 {
-    const char *label = sm_weights_label(w), *name = sm_path_name(label);
     sm_t5_tokens *tokens = NULL;
     sm_buffer text = { 0 };
-    char *path = sm_printf_new("%.*sspiece.model", (int)(name - label), label);
-    int err = path ? sm_file_read(path, 64 << 20, &text) : SM_ENOMEM;
-    if (err == SM_ENOTFOUND)
-        err = sm_fail(err, "%s: its tokenizer, spiece.model, is not beside it", label);
+    char *path = NULL;
+    int err = read_tokenizer(w, &text, &path);
     if (err == 0 && (err = sm_t5_tokens_open_memory(text.data, text.length, path, &tokens)) == 0) {
         const nn_tensor t = {
             .type = NN_U8, .shape = NN_SHAPE((int64_t)text.length), .data = text.data, .scale_axis = -1
@@ -64,7 +77,11 @@ static int keep(const sm_model *m, sm_weights *w, sm_safetensors_writer *out)
 {
     const char *prefix = prefix_of(w);
     int err = prefix ? 0 : sm_fail(SM_EFORMAT, "%s: no T5 encoder", sm_weights_label(w));
+    char shared[64], table[96];
+    nn_tensor embedding;
     (void)m;
+    if (err < 0)
+        return err;
     for (size_t i = 0; i < sm_weights_count(w) && err == 0; i++) {
         const char *name = sm_weights_name(w, i);
         nn_tensor t;
@@ -72,6 +89,11 @@ static int keep(const sm_model *m, sm_weights *w, sm_safetensors_writer *out)
             (err = sm_weights_at(w, i, &t)) == 0)
             err = sm_safetensors_writer_add(out, name + strlen(prefix), &t);
     }
+    snprintf(table, sizeof table, "%sencoder.embed_tokens.weight", prefix); /* the same under its other name */
+    snprintf(shared, sizeof shared, "%sshared.weight", prefix);
+    if (err == 0 && !sm_weights_has(w, shared) && sm_weights_has(w, table) &&
+        (err = sm_weights_get(w, table, NULL, &embedding)) == 0)
+        err = sm_safetensors_writer_add(out, "shared.weight", &embedding);
     return err < 0 || sm_weights_has(w, SM_T5_TOKENIZER) ? err : keep_tokenizer(w, out);
 }
 

@@ -1,5 +1,8 @@
-/* A folder of safetensors, as diffusers keeps a pipeline: one file a part. Together they are one store whose tensors are called
- * PART/NAME. */
+/* A folder of weights, as publishers lay them out: the files of one model side by side (model.safetensors, its shards, or a checkpoint), else
+ * one folder a part, as diffusers keeps a pipeline. Of parts the tensors are called PART/NAME, of shards as in the files. */
+#include <string.h>
+#include <unistd.h>
+
 #include "weights/store.h"
 
 enum { MOST_FILES = 64 };
@@ -31,16 +34,74 @@ static int find_files(const char *dir, sm_strings *paths, sm_strings *names)
     if (err == 0 && paths->length > MOST_FILES)
         err = sm_fail(SM_ELIMIT, "%s: %zu files of weights", dir, paths->length);
     if (err == 0 && paths->length == 0)
-        err = sm_fail(SM_EIO, "%s is a folder without PART/NAME.safetensors in it", dir);
+        err = sm_fail(SM_EIO, "%s is a folder without a file of weights, or folders with one each, in it", dir);
+    return err;
+}
+
+/* "model-00002-of-00003.safetensors": which of how many; false: no such name. */
+static bool shard_number(const char *name, int *which, int *of)
+{
+    const char *dash = strstr(name, "-of-");
+    int length = 0;
+    if (!dash || dash - name < 6 || !sm_text_has_suffix(name, ".safetensors"))
+        return false;
+    return sscanf(dash - 6, "-%5d-of-%5d%n", which, of, &length) == 2 && !strcmp(dash - 6 + length, ".safetensors") &&
+           *which > 0 && *which <= *of;
+}
+
+/* The files that lie in the folder itself, none or: one, or all shards. */
+static int find_beside(const char *dir, sm_strings *paths)
+{
+    static const char *const checkpoints[] = { "model.ckpt", "state_dict.bin", "pytorch_model.bin" };
+    sm_strings files = { 0 };
+    const char *one = NULL;
+    size_t n_others = 0;
+    int which, of, expected = 0, n_shards = 0, err = sm_list_directory(dir, &files);
+    for (size_t i = 0; i < files.length && err == 0; i++) {
+        const char *name = files.items[i];
+        if (shard_number(name, &which, &of)) {
+            expected = of;
+            n_shards++;
+        } else if (sm_text_has_suffix(name, ".safetensors")) {
+            n_others++;
+            if (!one || !strcmp(name, "model.safetensors"))
+                one = name;
+        }
+    }
+    const bool named = one && !strcmp(one, "model.safetensors");
+    if (err == 0 && one && n_others > 1 && !named)
+        err = sm_fail(SM_EUNSUPPORTED, "%s holds %zu files of weights; name one of them", dir, n_others);
+    if (err == 0 && !one && n_shards != expected)
+        err = sm_fail(SM_EFORMAT, "%s holds %d of the %d files of its weights", dir, n_shards, expected);
+    for (size_t k = 0; k < SM_LENGTH(checkpoints) && err == 0 && !one && n_shards == 0; k++)
+        for (size_t i = 0; i < files.length && !one; i++)
+            if (!strcmp(files.items[i], checkpoints[k]))
+                one = files.items[i];
+    for (size_t i = 0; i < files.length && err == 0; i++)
+        if (one ? files.items[i] == one : shard_number(files.items[i], &which, &of)) {
+            char *path = sm_printf_new("%s/%s", dir, files.items[i]);
+            err = path ? sm_strings_add(paths, path) : SM_ENOMEM;
+            sm_free(path);
+        }
+    sm_strings_free(&files);
     return err;
 }
 
 int sm_weights_folder_files(const char *dir, sm_strings *paths)
 {
     sm_strings names = { 0 };
-    const int err = find_files(dir, paths, &names);
+    int err = find_beside(dir, paths);
+    if (err == 0 && paths->length == 0)
+        err = find_files(dir, paths, &names);
     sm_strings_free(&names);
     return err;
+}
+
+char *sm_weights_beside(const sm_weights *w, const char *name)
+{
+    const char *own = sm_path_name(w->label);
+    return sm_is_directory(w->label) ? sm_printf_new("%s/%s", w->label, name)
+                                     : sm_printf_new("%.*s%s", (int)(own - w->label), w->label, name);
 }
 
 /* All tensors of a part, which w keeps open. */
@@ -52,7 +113,7 @@ static int take_part(sm_weights *w, sm_weights *part, const char *name)
         w_tensor own = { .scale_axis = -1 };
         if ((err = sm_weights_at(part, i, &t)) < 0)
             break;
-        own.name = sm_arena_printf(w->arena, "%s/%s", name, sm_weights_name(part, i));
+        own.name = sm_arena_printf(w->arena, "%s%s%s", name, *name ? "/" : "", sm_weights_name(part, i));
         own.type = t.type;
         own.shape = t.shape;
         own.bytes = t.data;
@@ -70,7 +131,18 @@ int w_folder_open(const char *dir, sm_weights **out)
     sm_weights *w = NULL;
     size_t size = 0;
     *out = NULL;
-    int err = find_files(dir, &paths, &names);
+    int err = find_beside(dir, &paths);
+    if (err == 0 && paths.length == 1) { /* as if it had been named itself */
+        err = sm_weights_open(paths.items[0], out);
+        sm_strings_free(&paths);
+        return err;
+    }
+    for (size_t i = 0; i < paths.length && err == 0; i++)
+        err = sm_strings_add(&names, "");
+    if (err == 0 && paths.length == 0)
+        err = find_files(dir, &paths, &names);
+    if (err == 0 && paths.length > MOST_FILES)
+        err = sm_fail(SM_ELIMIT, "%s: %zu files of weights", dir, paths.length);
     if (err == 0 && !(w = w_new(dir)))
         err = w_no_memory();
     if (err == 0 && !(w->joined = sm_alloc_zero(paths.length, sizeof(sm_weights *))))

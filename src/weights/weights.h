@@ -8,11 +8,14 @@
 typedef struct sm_weights sm_weights;
 
 /* Opens a file by what is inside it (never by its name): safetensors, PyTorch zip or raw pickle, Keras HDF5, TensorFlow frozen
- * .pb, ONNX, .tflite, tfjs model.json (shards beside it), each also inside .gz or .bz2. A folder: the safetensors files of its
- * folders (diffusers' pipelines), whose tensors are then called PART/NAME. Errors name the file and the place. */
+ * .pb, ONNX, .tflite, tfjs model.json (shards beside it), each also inside .gz or .bz2. A folder: model.safetensors in it, else the
+ * only such file, all its shards ("model-00001-of-00003.safetensors"), model.ckpt, state_dict.bin or pytorch_model.bin; else the
+ * safetensors files of its folders (diffusers' pipelines), whose tensors are then called PART/NAME. Errors name the file and the place. */
 int sm_weights_open(const char *path, sm_weights **out);
 /* The files that a folder is opened by, in order; added to *paths. */
 int sm_weights_folder_files(const char *dir, sm_strings *paths);
+/* The path of a file beside w's (of a folder that is one store: in it); the caller's, NULL: no memory. It may not be there. */
+char *sm_weights_beside(const sm_weights *w, const char *name);
 int sm_weights_open_memory(const void *data, size_t size, const char *label, sm_weights **out); /* data borrowed */
 /* Made-up weights (golden/README.md's generator): any name at any shape can be asked for. rule may be NULL (default rules); it
  * returns true when it knows a special (offset, scale) for this tensor. */
