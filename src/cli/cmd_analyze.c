@@ -275,23 +275,6 @@ static int on_progress(void *user, const sm_progress_info *p)
 /* ---- the run ---- */
 
 /* All files of the operands; unreadable folders are told and count as failures. */
-static int collect(sm_cli *cli, char *const *operands, size_t n, sm_strings *files, size_t *n_problems)
-{
-    sm_strings problems = { 0 };
-    int err = 0;
-    for (size_t i = 0; i < n && err == 0; i++) {
-        const size_t before = files->length + problems.length;
-        err = sm_walk(operands[i], files, &problems);
-        if (err == 0 && files->length + problems.length == before)
-            sm_cli_warn(cli, "%s: no sounds in this folder", operands[i]);
-    }
-    for (size_t i = 0; i < problems.length; i++)
-        sm_cli_error(cli, "%s", problems.items[i]);
-    *n_problems = problems.length;
-    sm_strings_free(&problems);
-    return err;
-}
-
 static char *models_text(const sm_common *c)
 {
     sm_buffer text = { 0 };
@@ -427,7 +410,7 @@ static int analyze_run(sm_cli *cli, const void *args, char *const *operands, siz
     size_t n_problems = 0;
     int err = check_fields(cli);
     if (err == 0)
-        err = collect(cli, operands, n, &files, &n_problems);
+        err = sm_cli_sounds(cli, operands, n, NULL, &files, &n_problems);
     a.n_files = files.length;
     if (err == 0 && files.length == 0 && n_problems == 0) {
         if (!strcmp(cli->common.format, "json"))

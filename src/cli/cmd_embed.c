@@ -111,42 +111,31 @@ static int open_embedder(sm_cli *cli, const embed_args *a, sm_progress *bar, sm_
     o.progress = bar_moves;
     o.user = bar;
     sm_cancel_install();
-    const int err = sm_embed_open(&o, out);
-    if (err != SM_ENOTFOUND)
-        return err;
-    sm_cli_error(cli, "%s", sm_last_error()); /* a model that was asked for is not here */
-    return SM_EXIT_NO_MODEL;
+    return sm_cli_no_model(cli, sm_embed_open(&o, out));
 }
 
 static int embed_run(sm_cli *cli, const void *args, char *const *operands, size_t n)
 {
     const embed_args *a = args;
-    sm_strings files = { 0 }, problems = { 0 };
+    sm_strings files = { 0 };
+    size_t n_problems = 0;
     sm_embedder *e = NULL;
     sm_progress *bar = NULL;
     int err = 0;
     if (a->output && (err = sm_make_directories(a->output)) < 0)
         return err;
-    for (size_t i = 0; i < n && err == 0; i++) {
-        const size_t before = files.length + problems.length;
-        err = sm_walk(operands[i], &files, &problems);
-        if (err == 0 && files.length + problems.length == before)
-            sm_cli_warn(cli, "%s: no sounds in this folder", operands[i]);
-    }
+    err = sm_cli_sounds(cli, operands, n, NULL, &files, &n_problems);
     if (err == 0)
         err = sm_progress_new(cli, "embed", 0, "s of audio", &bar);
     if (err == 0)
         err = open_embedder(cli, a, bar, &e);
     if (err == 0)
         err = all_files(cli, a, e, &files);
-    for (size_t i = 0; i < problems.length; i++)
-        sm_cli_error(cli, "%s", problems.items[i]);
-    if (err == 0 && problems.length > 0)
+    if (err == 0 && n_problems > 0)
         err = files.length > 0 ? SM_EXIT_SOME_FAILED : SM_EXIT_FAILED;
     sm_progress_free(bar);
     sm_embed_close(e);
     sm_strings_free(&files);
-    sm_strings_free(&problems);
     return err;
 }
 

@@ -192,11 +192,7 @@ static int open_and_make(sm_cli *cli, const generate_args *a, sm_generate_reques
     o.text_encoder = a->t5;
     o.precision = cli->common.precision;
     o.threads = (int)a->threads;
-    int err = sm_generator_open(&o, &g);
-    if (err == SM_ENOTFOUND) {
-        sm_cli_error(cli, "%s", sm_last_error());
-        return SM_EXIT_NO_MODEL;
-    }
+    int err = sm_cli_no_model(cli, sm_generator_open(&o, &g));
     if (err == 0)
         err = state_memory(cli, g, r);
     if (err == 0) {

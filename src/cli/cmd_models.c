@@ -246,9 +246,14 @@ static int batch_of_models(sm_cli *cli, const force_args *args, char *const *ope
 static int import_one(sm_cli *cli, const force_args *args, const char *path)
 {
     const sm_model *m = NULL;
-    const int err = sm_models_import(NULL, path, args->force, &m);
-    if (err == 0)
-        fprintf(cli->out, "%s: imported as %s\n", path, m->name);
+    sm_strings others = { 0 };
+    const int err = sm_models_import(NULL, path, args->force, &m, &others);
+    if (m)
+        fprintf(cli->out, "%s: imported as %s (licence: %s)\n", path, m->name, m->licence);
+    for (size_t i = 0; i < others.length; i++)
+        fprintf(cli->out, "%s: imported %s, which it needs (licence: %s)\n", path, others.items[i],
+                sm_model_find(others.items[i])->licence);
+    sm_strings_free(&others);
     return err;
 }
 
@@ -287,10 +292,39 @@ static int pull_one(sm_cli *cli, const force_args *args, const char *name)
     return err;
 }
 
+/* The names, and behind each what it needs besides and is not here. */
+static int with_companions(sm_cli *cli, char *const *operands, size_t n, sm_strings *names)
+{
+    int err = 0;
+    for (size_t i = 0; i < n && err == 0; i++) {
+        const sm_model *m = sm_model_find(operands[i]), *needs[SM_COMPANIONS];
+        const size_t n_needs = m ? sm_model_companions(m, needs, NULL) : 0;
+        err = sm_strings_add(names, operands[i]);
+        for (size_t k = 0; k < n_needs && err == 0; k++) {
+            bool there = false;
+            sm_free(sm_model_path(NULL, needs[k]->name, &there));
+            for (size_t j = 0; j < n; j++)
+                there |= !strcmp(operands[j], needs[k]->name);
+            for (size_t j = 0; j < names->length; j++)
+                there |= !strcmp(names->items[j], needs[k]->name);
+            if (!there) {
+                sm_cli_warn(cli, "%s also needs %s", m->name, needs[k]->name);
+                err = sm_strings_add(names, needs[k]->name);
+            }
+        }
+    }
+    return err;
+}
+
 static int models_pull_run(sm_cli *cli, const void *args, char *const *operands, size_t n)
 {
+    sm_strings names = { 0 };
     sm_cancel_install();
-    return batch_of_models(cli, args, operands, n, pull_one);
+    int err = with_companions(cli, operands, n, &names);
+    if (err == 0)
+        err = batch_of_models(cli, args, names.items, names.length, pull_one);
+    sm_strings_free(&names);
+    return err;
 }
 
 static int verify_one(sm_cli *cli, const force_args *args, const char *name)
@@ -359,13 +393,15 @@ static const sm_command cmd_import = {
                    "TensorFlow.js\n"
                    "model.json, safetensors, also packed by gzip or bzip2. An Essentia file's .json beside it is read "
                    "for its classes.",
-    .operands = "FILE...",
+    .operands = "FILE|FOLDER...",
     .least_operands = 1,
     .options = import_options,
     .args_size = sizeof(force_args),
     .examples =
-        (const sm_example[]){ { "samplemind models import yamnet.tflite model-tiny.h5", "both, under their own names" },
-                              { 0 } },
+        (const sm_example[]){
+            { "samplemind models import yamnet.tflite model-tiny.h5", "both, under their own names" },
+            { "samplemind models import ~/musicgen-small/", "the model, its text encoder and its codec" },
+            { 0 } },
     .run = models_import_run,
 };
 static const sm_command cmd_pull = {

@@ -199,19 +199,15 @@ static int all_files(sm_cli *cli, const pitch_args *a, sm_pitch_tracker *t, cons
 static int pitch_run(sm_cli *cli, const void *args, char *const *operands, size_t n)
 {
     const pitch_args *a = args;
-    sm_strings files = { 0 }, problems = { 0 };
+    sm_strings files = { 0 };
+    size_t n_problems = 0;
     sm_pitch_tracker *t = NULL;
     sm_progress *bar = NULL;
     char name[32];
     int err = 0;
     if (a->output && !sm_is_directory(a->output))
         return sm_fail(SM_EIO, "%s: no such folder; --output names one that exists", a->output);
-    for (size_t i = 0; i < n && err == 0; i++) {
-        const size_t before = files.length + problems.length;
-        err = sm_walk(operands[i], &files, &problems);
-        if (err == 0 && files.length + problems.length == before)
-            sm_cli_warn(cli, "%s: no sounds in this folder", operands[i]);
-    }
+    err = sm_cli_sounds(cli, operands, n, NULL, &files, &n_problems);
     if (err == 0)
         err = sm_progress_new(cli, "pitch", 0, "s of audio", &bar);
     if (err == 0) {
@@ -230,22 +226,15 @@ static int pitch_run(sm_cli *cli, const void *args, char *const *operands, size_
         o.progress = bar_moves;
         o.user = bar;
         sm_cancel_install();
-        err = sm_pitch_open(&o, &t);
-        if (err == SM_ENOTFOUND) { /* a model that was asked for is not here */
-            sm_cli_error(cli, "%s", sm_last_error());
-            err = SM_EXIT_NO_MODEL;
-        }
+        err = sm_cli_no_model(cli, sm_pitch_open(&o, &t));
     }
     if (err == 0)
         err = all_files(cli, a, t, &files);
-    for (size_t i = 0; i < problems.length; i++)
-        sm_cli_error(cli, "%s", problems.items[i]);
-    if (err == 0 && problems.length > 0)
+    if (err == 0 && n_problems > 0)
         err = files.length > 0 ? SM_EXIT_SOME_FAILED : SM_EXIT_FAILED;
     sm_progress_free(bar);
     sm_pitch_close(t);
     sm_strings_free(&files);
-    sm_strings_free(&problems);
     return err;
 }
 

@@ -130,11 +130,7 @@ static int open_separator(sm_cli *cli, const separate_args *a, separation_run *r
     o.max_memory_mb = a->max_memory_mb / (double)SM_MAX(a->jobs, 1);
     o.progress = separation_progress;
     o.user = run;
-    const int err = sm_separator_open(&o, out);
-    if (err == SM_ENOTFOUND) { /* a model that was asked for is not here */
-        sm_cli_error(cli, "%s", sm_last_error());
-        return SM_EXIT_NO_MODEL;
-    }
+    const int err = sm_cli_no_model(cli, sm_separator_open(&o, out));
     if (err == 0 && cli->err_is_terminal && !cli->common.quiet)
         fprintf(cli->err, "%s: about %.0f MB for a song%s\n", run->model, sm_separator_memory_mb(*out),
                 a->jobs > 1 ? ", for each at once" : "");
@@ -142,23 +138,6 @@ static int open_separator(sm_cli *cli, const separate_args *a, separation_run *r
 }
 
 /* ---- the run ---- */
-
-static int collect(sm_cli *cli, char *const *operands, size_t n, sm_strings *files, size_t *n_problems)
-{
-    sm_strings problems = { 0 };
-    int err = 0;
-    for (size_t i = 0; i < n && err == 0; i++) {
-        const size_t before = files->length + problems.length;
-        err = sm_walk(operands[i], files, &problems);
-        if (err == 0 && files->length + problems.length == before)
-            sm_cli_warn(cli, "%s: no sounds in this folder", operands[i]);
-    }
-    for (size_t i = 0; i < problems.length; i++)
-        sm_cli_error(cli, "%s", problems.items[i]);
-    *n_problems = problems.length;
-    sm_strings_free(&problems);
-    return err;
-}
 
 static int separate_run(sm_cli *cli, const void *args, char *const *operands, size_t n)
 {
@@ -174,7 +153,7 @@ static int separate_run(sm_cli *cli, const void *args, char *const *operands, si
         err = sm_cli_usage(cli, "which songs? FILE|DIR... is missing");
     model_name(a->model, run.model);
     if (err == 0)
-        err = collect(cli, operands, n, &files, &n_problems);
+        err = sm_cli_sounds(cli, operands, n, NULL, &files, &n_problems);
     run.n_songs = files.length;
     if (err == 0 && files.length > 0)
         err = open_separator(cli, a, &run, &separator);

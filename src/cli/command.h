@@ -171,6 +171,8 @@ void sm_cli_csv(FILE *out, const char *text);
 /* Text made of JSON to the output, and freed; SM_ENOMEM where it failed. */
 int sm_cli_put(sm_cli *cli, sm_buffer *text);
 
+/* After opening a model that was asked for: SM_ENOTFOUND is told and becomes SM_EXIT_NO_MODEL; other codes stay as they are. */
+int sm_cli_no_model(const sm_cli *cli, int err);
 /* A table of text (table.c). Columns are as wide as their widest cell in terminal cells, numbers to the right. */
 typedef struct sm_table sm_table;
 int sm_table_new(const char *const *headings, size_t columns, sm_table **out);

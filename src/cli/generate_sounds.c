@@ -13,7 +13,7 @@ typedef struct {
     bool many; /* files are told apart by their seeds */
     sm_progress *bar;
     char *first;                      /* path of the sound in hand, for events */
-    double seconds;                   /* of all sounds of the request in hand */
+    double seconds;                   /* of all sounds of the request in hand; negative: not known */
     sm_generate_result **kept;        /* with --tries: sounds that wait for their judgement, best first */
     size_t n_kept, most_kept, n_told; /* n_told: results printed */
 } run;
@@ -100,10 +100,8 @@ static void say_as_csv(FILE *out, const sm_generate_result *s, const char *path,
 {
     if (first)
         fputs("path,seed,seconds,bpm,key,misses\n", out);
-    fputc('"', out);
-    for (const char *p = path; *p; p++)
-        fprintf(out, *p == '"' ? "\"\"" : "%c", *p);
-    fprintf(out, "\",%llu,%.6g,", (unsigned long long)s->seed, (double)s->frames / s->sample_rate_hz);
+    sm_cli_csv(out, path);
+    fprintf(out, ",%llu,%.6g,", (unsigned long long)s->seed, (double)s->frames / s->sample_rate_hz);
     if (isfinite(s->bpm))
         fprintf(out, "%.6g", s->bpm);
     fprintf(out, ",%s,%s%s%s\n", s->key ? s->key : "", s->misses & SM_MISSES_TEMPO ? "tempo" : "",
@@ -210,7 +208,7 @@ static int make(run *w, sm_generator *g, sm_generate_request *r, bool wait)
     sm_free(w->first);
     if (!(w->first = path_of(w, r->seed, false)))
         return SM_ENOMEM;
-    w->seconds = r->n * (r->bars > 0 ? r->bars * 240 / r->bpm : r->seconds);
+    w->seconds = r->bars > 0 ? r->n * r->bars * 240 / r->bpm : r->seconds > 0 ? r->n * r->seconds : -1;
     sm_progress_start(w->bar, w->first, w->seconds);
     r->progress = watch;
     r->user = w;

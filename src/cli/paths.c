@@ -1,4 +1,4 @@
-/* Operands that are lists of paths. */
+/* Operands that are lists of paths; a model that is not there. */
 #include <string.h>
 
 #include "cli/command.h"
@@ -48,4 +48,12 @@ int sm_cli_expand(char *const *operands, size_t n, sm_strings *out)
             err = sm_strings_add(out, operands[i]);
     }
     return err;
+}
+
+int sm_cli_no_model(const sm_cli *cli, int err)
+{
+    if (err != SM_ENOTFOUND)
+        return err;
+    sm_cli_error(cli, "%s", sm_last_error());
+    return SM_EXIT_NO_MODEL;
 }

@@ -31,9 +31,14 @@ typedef struct {
 int sm_installed_read(const char *home, const sm_model *m, sm_installed *out);
 void sm_installed_free(sm_installed *i);
 
-/* Recognises the file by its content, converts it, and pins it. replace: also where another file was pinned before.
- * Errors: SM_ENOTFOUND (of no model), SM_EFORMAT (damaged; or another file than the pinned one), SM_EIO. */
-int sm_models_import(const char *home, const char *path, bool replace, const sm_model **model);
+/* Recognises the file or folder by its content, converts it, and pins it. replace: also where another file was pinned before. What the
+ * model needs besides and is not installed yet is taken from the same place where it is there; others (or NULL): the names of these.
+ * Errors: SM_ENOTFOUND (of no model), SM_EFORMAT (damaged; or another file than the pinned one), SM_EIO; with *model set, only of what
+ * is needed besides. */
+int sm_models_import(const char *home, const char *path, bool replace, const sm_model **model, sm_strings *others);
+/* The models that m needs besides its own weights; beside (or NULL): a file that has it beside m's own, or NULL. Returns how many. */
+enum { SM_COMPANIONS = 2 };
+size_t sm_model_companions(const sm_model *m, const sm_model *out[SM_COMPANIONS], const char *beside[SM_COMPANIONS]);
 /* Downloads the official file (and its .json), checks it, imports it. `token`: HF_TOKEN; mirror: SAMPLEMIND_MIRROR. */
 typedef struct {
     const char *mirror, *hf_token;

@@ -54,24 +54,35 @@ static double bytes_of(const char *path)
     return stat(path, &s) == 0 ? (double)s.st_size : 0;
 }
 
-/* The codec beside the model's file (AudioCraft's name, or ours), else the installed one. */
-static int open_codec(generator *g)
+/* A codec's file beside the model's (AudioCraft's name, or ours); *path NULL: none with weights in it. */
+static int find_codec(const sm_weights *model, char **path)
 {
     static const char *const places[] = { "compression_state_dict.bin", "encodec.safetensors" };
+    int err = 0;
+    for (size_t i = 0; i < SM_LENGTH(places) && err == 0 && !*path; i++) {
+        sm_weights *w = NULL;
+        bool there = false;
+        if (!(*path = sm_weights_beside(model, places[i])))
+            return SM_ENOMEM;
+        if (access(*path, R_OK) == 0 && (err = sm_weights_open(*path, &w)) == 0)
+            there = !sm_weights_meta(w, "pretrained"); /* else it only names another place */
+        sm_weights_close(w);
+        if (!there) {
+            sm_free(*path);
+            *path = NULL;
+        }
+    }
+    return err;
+}
+
+/* The codec beside the model's file, else the installed one. */
+static int open_codec(generator *g)
+{
     const sm_encodec_options o = { .backend = g->backend, .threads = g->parts.threads };
-    const char *label = sm_weights_label(g->parts.weights), *name = sm_path_name(label);
     const sm_model *m;
     sm_installed installed = { 0 };
     char *path = NULL;
-    int err = 0;
-    for (size_t i = 0; i < SM_LENGTH(places) && err == 0 && !path; i++) {
-        if (!(path = sm_printf_new("%.*s%s", (int)(name - label), label, places[i])))
-            err = SM_ENOMEM;
-        else if (access(path, R_OK) != 0) {
-            sm_free(path);
-            path = NULL;
-        }
-    }
+    int err = find_codec(g->parts.weights, &path);
     if (err == 0 && !path && (err = sm_model_named("encodec", &m)) == 0 &&
         (err = sm_installed_read(g->home, m, &installed)) == 0) {
         path = installed.path;
@@ -344,7 +355,8 @@ static int read_melody(piece *p)
 static int read_original(piece *p)
 {
     const int64_t channels = p->g->channels, books = sm_musicgen_size_in(p->g->model)->codebooks;
-    const double most = p->r->only_new ? LONGEST_PREFIX_S : SM_MIN(LONGEST_PREFIX_S, p->seconds - 0.2);
+    const double longest = SM_MIN(LONGEST_PREFIX_S, sm_musicgen_size_in(p->g->model)->window_s / 2),
+                 most = p->r->only_new ? longest : SM_MIN(longest, p->seconds - 0.2);
     float *all = NULL;
     int64_t n;
     int err = sm_stereo_read(p->r->continue_file, SM_MUSICGEN_RATE, SM_RESAMPLE_JULIUS,

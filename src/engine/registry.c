@@ -228,41 +228,140 @@ int sm_hash_source(sm_hash_kind kind, const char *path, char out[65])
     return err;
 }
 
-/* A tfjs model is a folder's model.json and shards: the hash is of the json, which names the shards and their sizes. */
-static int import_as(const char *home, const char *path, const sm_model *expected, bool replace, const sm_model **model)
+/* What a family needs besides, and often has in the same file or folder; `beside`: a file's name there. */
+static const struct {
+    const char *family;
+    struct {
+        const char *model, *beside;
+    } needs[SM_COMPANIONS];
+} companions[] = {
+    { "musicgen-", { { "t5-base", NULL }, { "encodec", "compression_state_dict.bin" } } },
+    { "stable-audio-", { { "t5-base", NULL } } },
+};
+
+size_t sm_model_companions(const sm_model *m, const sm_model *out[SM_COMPANIONS], const char *beside[SM_COMPANIONS])
 {
-    sm_weights *w = NULL;
-    sm_card *card = NULL;
-    char variant[32], source[65], file[65];
-    char *folder = home_path(home, "models", "", ""), *to = NULL;
-    int err = folder ? sm_hash_source(SM_HASH_SHA256, path, source) : SM_ENOMEM;
-    *model = NULL;
-    if (err == 0)
-        err = sm_model_open_file(path, &w, &card, model, variant);
-    if (err == 0 && expected && *model != expected)
-        err = sm_fail(SM_EFORMAT, "%s: %s holds the model %s", expected->name, path, (*model)->name);
-    if (err == 0)
-        err = check_pin(home, *model, source, replace);
-    if (err == 0 && !(to = sm_installed_path(home, (*model)->name)))
-        err = SM_ENOMEM;
+    size_t n = 0;
+    for (size_t i = 0; i < SM_LENGTH(companions); i++)
+        for (size_t k = 0; k < SM_COMPANIONS && !strncmp(m->name, companions[i].family, strlen(companions[i].family));
+             k++)
+            if (companions[i].needs[k].model && (out[n] = sm_model_find(companions[i].needs[k].model))) {
+                if (beside)
+                    beside[n] = companions[i].needs[k].beside;
+                n++;
+            }
+    return n;
+}
+
+static int install(const char *home, const sm_model *m, sm_weights *w, const char *variant, const sm_card *card,
+                   const char *source, bool replace)
+{
+    char file[65];
+    char *folder = home_path(home, "models", "", ""), *to = sm_installed_path(home, m->name);
+    int err = folder && to ? check_pin(home, m, source, replace) : SM_ENOMEM;
     if (err == 0)
         err = sm_make_directories(folder);
     if (err == 0)
-        err = sm_model_convert(*model, w, variant, card, source, to);
+        err = sm_model_convert(m, w, variant, card, source, to);
     if (err == 0 && (err = sm_hash_file(SM_HASH_SHA256, to, file)) == 0)
-        err = pin_write(home, *model, source, file);
-    if (err < 0)
-        *model = NULL;
-    sm_card_free(card);
-    sm_weights_close(w);
+        err = pin_write(home, m, source, file);
     sm_free(folder);
     sm_free(to);
     return err;
 }
 
-int sm_models_import(const char *home, const char *path, bool replace, const sm_model **model)
+/* A companion from a file of its own beside the model's; not there, or one that only names another place: nothing to do. */
+static int import_beside(const char *home, const sm_model *m, const sm_weights *w, const char *name, bool *done)
 {
-    return import_as(home, path, NULL, replace, model);
+    sm_weights *own = NULL;
+    sm_card *card = NULL;
+    const sm_model *found = NULL;
+    char variant[32], source[65];
+    char *path = sm_weights_beside(w, name);
+    int err = path ? 0 : SM_ENOMEM;
+    if (err == 0 && access(path, F_OK) == 0 && (err = sm_weights_open(path, &own)) == 0 &&
+        !sm_weights_meta(own, "pretrained")) {
+        sm_weights_close(own);
+        own = NULL;
+        err = sm_model_open_file(path, &own, &card, &found, variant);
+        if (err == 0 && found != m)
+            err = sm_fail(SM_EFORMAT, "%s: %s holds the model %s", m->name, path, found->name);
+        if (err == 0 && (err = sm_hash_source(SM_HASH_SHA256, path, source)) == 0)
+            err = install(home, m, own, variant, card, source, true);
+        *done = err == 0;
+    }
+    sm_card_free(card);
+    sm_weights_close(own);
+    sm_free(path);
+    return err;
+}
+
+/* What the model needs besides and is not installed yet, from the same weights or beside them. */
+static int import_companions(const char *home, const sm_model *m, sm_weights *w, const char *source, sm_strings *others)
+{
+    const sm_model *needs[SM_COMPANIONS];
+    const char *beside[SM_COMPANIONS];
+    const size_t n = sm_model_companions(m, needs, beside);
+    int err = 0;
+    for (size_t i = 0; i < n && err == 0; i++) {
+        char variant[32] = "";
+        bool there = true, done = false;
+        sm_free(sm_model_path(home, needs[i]->name, &there));
+        if (there)
+            continue;
+        if (needs[i]->recognise(needs[i], w, NULL, NULL, variant)) {
+            err = install(home, needs[i], w, variant, NULL, source, true);
+            done = err == 0;
+        } else if (beside[i]) {
+            err = import_beside(home, needs[i], w, beside[i], &done);
+        }
+        if (err < 0)
+            err = sm_fail_prefix(err, "%s is imported, but not %s from the same place", m->name, needs[i]->name);
+        else if (done && others)
+            err = sm_strings_add(others, needs[i]->name);
+    }
+    return err;
+}
+
+/* AudioCraft's file of the codec may hold no more than the name of the place where it is. */
+static int only_a_name(const char *path, int err)
+{
+    sm_weights *w = NULL;
+    if (sm_weights_open(path, &w) == 0 && sm_weights_meta(w, "pretrained"))
+        err =
+            sm_fail(SM_EFORMAT, "%s holds no weights, it only names %s; get these with: samplemind models pull encodec",
+                    path, sm_weights_meta(w, "pretrained"));
+    sm_weights_close(w);
+    return err;
+}
+
+/* A tfjs model is a folder's model.json and shards: the hash is of the json, which names the shards and their sizes. */
+static int import_as(const char *home, const char *path, const sm_model *expected, bool replace, const sm_model **model,
+                     sm_strings *others)
+{
+    sm_weights *w = NULL;
+    sm_card *card = NULL;
+    char variant[32], source[65];
+    *model = NULL;
+    int err = sm_hash_source(SM_HASH_SHA256, path, source);
+    if (err == 0 && (err = sm_model_open_file(path, &w, &card, model, variant)) == SM_ENOTFOUND)
+        err = only_a_name(path, err);
+    if (err == 0 && expected && *model != expected)
+        err = sm_fail(SM_EFORMAT, "%s: %s holds the model %s", expected->name, path, (*model)->name);
+    if (err == 0)
+        err = install(home, *model, w, variant, card, source, replace);
+    if (err < 0)
+        *model = NULL;
+    else if (!expected)
+        err = import_companions(home, *model, w, source, others);
+    sm_card_free(card);
+    sm_weights_close(w);
+    return err;
+}
+
+int sm_models_import(const char *home, const char *path, bool replace, const sm_model **model, sm_strings *others)
+{
+    return import_as(home, path, NULL, replace, model, others);
 }
 
 /* ---- pull ---- */
@@ -345,7 +444,7 @@ int sm_models_pull(const char *home, const sm_model *m, const sm_pull_options *o
     if (err == 0)
         err = fetch_companions(home, m, &d);
     const bool whole = err == 0;
-    if (err == 0 && (err = import_as(home, weights, m, o->replace, &got)) == SM_ENOTFOUND)
+    if (err == 0 && (err = import_as(home, weights, m, o->replace, &got, NULL)) == SM_ENOTFOUND)
         err = sm_fail(SM_EFORMAT, "%s: what came from %s is not this model's weights", m->name, source->url);
     if (err == 0 || err == SM_EFORMAT || (whole && err == SM_EUNSUPPORTED)) { /* used, or wrong: of no more use */
         if (weights)

@@ -258,14 +258,18 @@ static int read_hf_config(sm_weights *w, int width, int *heads)
     return err;
 }
 
-/* Heads are in no tensor's shape: a converted file says them. */
-static int note_heads(sm_weights *w, int heads, sm_safetensors_writer *out)
+/* Heads and the length of a window are in no tensor's shape: a converted file says them. */
+static int note_size(sm_weights *w, int heads, double window_s, sm_safetensors_writer *out)
 {
-    char text[16];
-    if (heads < 1 || sm_weights_meta(w, "samplemind")) /* what a file of ours says stays with it anyway */
+    char text[32];
+    int err = 0;
+    if (sm_weights_meta(w, "samplemind")) /* what a file of ours says stays with it anyway */
         return 0;
     snprintf(text, sizeof text, "%d", heads);
-    return sm_safetensors_writer_meta(out, "heads", text);
+    if (heads > 0)
+        err = sm_safetensors_writer_meta(out, "heads", text);
+    snprintf(text, sizeof text, "%.0f", window_s);
+    return err < 0 ? err : sm_safetensors_writer_meta(out, "window_s", text);
 }
 
 static int keep(const sm_model *m, sm_weights *w, sm_safetensors_writer *out)
@@ -278,12 +282,12 @@ static int keep(const sm_model *m, sm_weights *w, sm_safetensors_writer *out)
             return sm_fail(SM_EFORMAT, "%s: \"%s\" is no table of codes", sm_weights_label(w), HF_TABLE);
         err = read_hf_config(w, s.width, &heads);
         if (err == 0)
-            err = note_heads(w, heads, out);
+            err = note_size(w, heads, 30, out);
         return err < 0 ? err : keep_hf(w, out);
     }
     err = sm_musicgen_size_of(w, &s); /* variants that would run wrong are refused here */
     if (err == 0)
-        err = note_heads(w, s.heads, out);
+        err = note_size(w, s.heads, s.window_s, out);
     return err < 0 ? err : keep_ac(w, out);
 }
 

@@ -163,10 +163,14 @@ int sm_musicgen_size_of(sm_weights *w, sm_musicgen_size *out)
         out->window_s = window;
     if ((yaml = config_text(w))) {
         int64_t heads;
+        double seconds;
         err = check_yaml(yaml, sm_weights_label(w));
         if (err == 0 && yaml_value(yaml, "transformer_lm", "num_heads", v) && sm_parse_int(v, &heads) && heads > 0 &&
             heads <= out->width)
             out->heads = (int)heads;
+        if (err == 0 && yaml_value(yaml, "dataset", "segment_duration", v) && sm_parse_double(v, &seconds) &&
+            seconds >= 1 && seconds <= 300)
+            out->window_s = seconds;
         sm_free(yaml);
     }
     if (err == 0 && out->width % out->heads)

@@ -182,6 +182,7 @@ static void what_cannot_be_is_said(void **state)
         { { .prompt = "x", .init_file = "a.wav", .continue_file = "b.wav" }, "do not go together" },
         { { .prompt = "x", .init_file = "a.wav", .init_noise = 3 }, "noise level of 3" },
         { { .prompt = "x", .steps = 5000 }, "5000 steps" },
+        { { .prompt = "x", .melody_file = "a.wav" }, "follows no melody" },
     };
     assert_non_null(large);
     memset(large, 'a', 10000);
@@ -210,6 +211,77 @@ static void what_cannot_be_is_said(void **state)
     test_fails(sm_generator_open(&o, &g), SM_ENOTFOUND, "/no/such/file");
 }
 
+/* ---- as publishers lay them out ---- */
+
+static void copy_file(const char *from_folder, const char *from, const char *folder, const char *to)
+{
+    sm_buffer b = { 0 };
+    char path[256];
+    snprintf(path, sizeof path, "%s/%s", from_folder, from);
+    test_ok(sm_file_read(path, 1 << 22, &b));
+    snprintf(path, sizeof path, "%s/%s", folder, to);
+    test_ok(sm_make_directories(folder));
+    test_write_file(path, b.data, b.length);
+    sm_buffer_free(&b);
+}
+
+static void expect_from(const char *home, const char *model, const sm_generate_result *expected)
+{
+    const sm_generate_options o = { .size = sizeof o, .home = home, .model = model, .threads = 1 };
+    const sm_generate_request r = request("a drum");
+    sm_generate_result *s;
+    sm_generator *g;
+    test_ok(sm_generator_open(&o, &g));
+    test_ok(sm_generate_one(g, &r, &s));
+    assert_int_equal(s->frames, expected->frames);
+    assert_memory_equal(s->samples, expected->samples, 2 * s->frames * sizeof(float));
+    sm_generate_result_free(s);
+    sm_generator_close(g);
+}
+
+static void folders_of_publishers_are_imported_with_their_text_encoder(void **state)
+{
+    const test_place *place = *state;
+    const files f = files_of(place, false);
+    sm_generator *g = open_small(&f, 1);
+    const sm_generate_request r = request("a drum");
+    sm_generate_result *expected;
+    sm_strings others = { 0 };
+    const sm_model *m;
+    char from[192], folder[192], part[256], home[192];
+    test_ok(sm_generate_one(g, &r, &expected));
+    sm_generator_close(g);
+    /* diffusers: a folder a part; the configuration is only there because these sizes are nobody's */
+    snprintf(from, sizeof from, "%s/model.safetensors", place->folder);
+    snprintf(folder, sizeof folder, "%s/diffusers", place->folder);
+    snprintf(home, sizeof home, "%s/home", place->folder);
+    test_diffusers_folder(from, folder);
+    copy_file(place->folder, "model_config.json", folder, "model_config.json");
+    snprintf(part, sizeof part, "%s/text_encoder", folder);
+    copy_file(place->folder, "t5.safetensors", part, "model.safetensors");
+    snprintf(part, sizeof part, "%s/tokenizer", folder);
+    copy_file(place->folder, "spiece.model", part, "spiece.model");
+    test_ok(sm_models_import(home, folder, false, &m, &others));
+    assert_string_equal(m->name, "stable-audio-open");
+    assert_int_equal(others.length, 1);
+    assert_string_equal(others.items[0], "t5-base");
+    expect_from(home, "stable-audio-open", expected);
+    sm_strings_free(&others);
+    /* stable-audio-tools: model.safetensors and model_config.json */
+    snprintf(home, sizeof home, "%s/other", place->folder);
+    snprintf(folder, sizeof folder, "%s/tools", place->folder);
+    copy_file(place->folder, "model.safetensors", folder, "model.safetensors");
+    copy_file(place->folder, "model_config.json", folder, "model_config.json");
+    test_ok(sm_models_import(home, f.t5, false, &m, NULL));
+    assert_string_equal(m->name, "t5-base");
+    test_ok(sm_models_import(home, folder, false, &m, NULL));
+    assert_string_equal(m->name, "stable-audio-open");
+    expect_from(home, "stable-audio-open", expected);
+    snprintf(part, sizeof part, "stable-audio-open=%s", folder); /* as it lies */
+    expect_from(home, part, expected);
+    sm_generate_result_free(expected);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -220,6 +292,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(longer_pieces_are_continued_and_their_seams_told, test_place_make,
                                         test_place_remove),
         cmocka_unit_test_setup_teardown(a_sound_is_varied_or_continued, test_place_make, test_place_remove),
+        cmocka_unit_test_setup_teardown(folders_of_publishers_are_imported_with_their_text_encoder, test_place_make,
+                                        test_place_remove),
         cmocka_unit_test_setup_teardown(what_cannot_be_is_said, test_place_make, test_place_remove),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -388,7 +388,7 @@ static bool import_real(const char *to, const char *name)
     const char *path = test_shared(name);
     if (!path)
         return false;
-    test_ok(sm_models_import(to, path, false, &m));
+    test_ok(sm_models_import(to, path, false, &m, NULL));
     return true;
 }
 

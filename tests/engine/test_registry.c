@@ -36,7 +36,7 @@ static void a_file_is_recognised_converted_and_pinned(void **state)
     char hash[65];
     made_up(in(place, "whatever.bin"), "yamnet", 1);
     test_fails(sm_installed_read(place->folder, yamnet, &i), SM_ENOTFOUND, "samplemind models pull yamnet");
-    test_ok(sm_models_import(place->folder, in(place, "whatever.bin"), false, &m));
+    test_ok(sm_models_import(place->folder, in(place, "whatever.bin"), false, &m, NULL));
     assert_ptr_equal(m, yamnet);
     test_ok(sm_installed_read(place->folder, m, &i));
     assert_string_equal(i.path, in(place, "models/yamnet.safetensors"));
@@ -48,7 +48,7 @@ static void a_file_is_recognised_converted_and_pinned(void **state)
     sm_installed_free(&i);
     test_ok(sm_models_verify(place->folder, m));
     /* the same again is no other file */
-    test_ok(sm_models_import(place->folder, in(place, "whatever.bin"), false, &m));
+    test_ok(sm_models_import(place->folder, in(place, "whatever.bin"), false, &m, NULL));
 }
 
 static void another_file_than_the_pinned_one_is_only_taken_on_purpose(void **state)
@@ -58,12 +58,12 @@ static void another_file_than_the_pinned_one_is_only_taken_on_purpose(void **sta
     char first[65], second[65];
     made_up(in(place, "a"), "crepe-tiny", 1);
     made_up(in(place, "b"), "crepe-tiny", 2);
-    test_ok(sm_models_import(place->folder, in(place, "a"), false, &m));
+    test_ok(sm_models_import(place->folder, in(place, "a"), false, &m, NULL));
     test_ok(sm_hash_file(SM_HASH_SHA256, in(place, "models/crepe-tiny.safetensors"), first));
-    test_fails(sm_models_import(place->folder, in(place, "b"), false, &m), SM_EFORMAT, "--force");
+    test_fails(sm_models_import(place->folder, in(place, "b"), false, &m, NULL), SM_EFORMAT, "--force");
     test_ok(sm_hash_file(SM_HASH_SHA256, in(place, "models/crepe-tiny.safetensors"), second));
     assert_string_equal(first, second); /* the old one stays */
-    test_ok(sm_models_import(place->folder, in(place, "b"), true, &m));
+    test_ok(sm_models_import(place->folder, in(place, "b"), true, &m, NULL));
     test_ok(sm_hash_file(SM_HASH_SHA256, in(place, "models/crepe-tiny.safetensors"), second));
     assert_string_not_equal(first, second);
     test_ok(sm_models_verify(place->folder, m));
@@ -74,7 +74,7 @@ static void a_changed_file_does_not_verify(void **state)
     const test_place *place = *state;
     const sm_model *m = NULL;
     made_up(in(place, "a"), "crepe-tiny", 1);
-    test_ok(sm_models_import(place->folder, in(place, "a"), false, &m));
+    test_ok(sm_models_import(place->folder, in(place, "a"), false, &m, NULL));
     FILE *f = fopen(in(place, "models/crepe-tiny.safetensors"), "r+b");
     fseek(f, -100, SEEK_END);
     fputc('x', f); /* one weight of half a million */
@@ -95,13 +95,13 @@ static void what_is_no_model_leaves_nothing_behind(void **state)
     const test_place *place = *state;
     const sm_model *m = NULL;
     test_write_file(in(place, "letter"), "Dear all,\n", 10);
-    assert_true(sm_models_import(place->folder, in(place, "letter"), false, &m) < 0);
+    assert_true(sm_models_import(place->folder, in(place, "letter"), false, &m, NULL) < 0);
     assert_non_null(strstr(sm_last_error(), "letter"));
     assert_null(m);
     /* weights, but of nobody */
-    test_fails(sm_models_import(place->folder, "tests/data/weights/types.safetensors", false, &m), SM_ENOTFOUND,
+    test_fails(sm_models_import(place->folder, "tests/data/weights/types.safetensors", false, &m, NULL), SM_ENOTFOUND,
                "types.safetensors");
-    test_fails(sm_models_import(place->folder, in(place, "none"), false, &m), SM_ENOTFOUND, "none");
+    test_fails(sm_models_import(place->folder, in(place, "none"), false, &m, NULL), SM_ENOTFOUND, "none");
     assert_int_not_equal(access(in(place, "models"), F_OK), 0);
 }
 
@@ -235,7 +235,7 @@ static int import_it(void *user)
 {
     const test_place *place = user;
     const sm_model *m = NULL;
-    return sm_models_import(place->folder, in(place, "a"), true, &m);
+    return sm_models_import(place->folder, in(place, "a"), true, &m, NULL);
 }
 
 static void an_import_survives_any_failed_allocation(void **state)

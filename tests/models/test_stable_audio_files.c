@@ -131,63 +131,6 @@ static void expect_same(const char *path, const char *model, const tensors *expe
     free_tensors(s);
 }
 
-static void add_rows(sm_safetensors_writer *f, const char *name, const nn_tensor *t, int64_t first, int64_t n)
-{
-    nn_tensor part = *t;
-    part.shape.dim[0] = n;
-    part.data = (const float *)t->data + first * t->shape.dim[1];
-    test_ok(sm_safetensors_writer_add(f, name, &part));
-}
-
-/* One tensor of ours as diffusers keeps it: stacked projections apart, snakes' vectors as [1, c, 1]. */
-static void add_as_diffusers(sm_safetensors_writer *f, const char *name, nn_tensor t)
-{
-    static const char *const third[] = { "to_q", "to_k", "to_v" };
-    char theirs[SA_NAME], part[SA_NAME];
-    int layer;
-    if (strstr(name, "to_qkv") || strstr(name, "to_kv")) {
-        const int n = strstr(name, "to_qkv") ? 3 : 2;
-        assert_int_equal(1, sscanf(name, "model.model.transformer.layers.%d.", &layer));
-        for (int i = 0; i < n; i++) {
-            snprintf(part, sizeof part, "transformer_blocks.%d.attn%d.%s.weight", layer, n == 3 ? 1 : 2,
-                     third[i + 3 - n]);
-            add_rows(f, part, &t, i * t.shape.dim[0] / n, t.shape.dim[0] / n);
-        }
-        return;
-    }
-    assert_true(sa_diffusers_name(name, theirs));
-    if (t.shape.rank == 1 && strstr(name, "pretransform") && !strstr(name, "bias"))
-        t.shape = NN_SHAPE(1, t.shape.dim[0], 1);
-    if (strstr(name, "timestep_features"))
-        t.shape = NN_SHAPE(t.shape.dim[0]);
-    test_ok(sm_safetensors_writer_add(f, strchr(theirs, '/') + 1, &t));
-}
-
-static void write_diffusers(const char *from, const char *folder)
-{
-    static const char *const parts[][2] = { { "model.model.", "transformer" },
-                                            { "pretransform.model.", "vae" },
-                                            { "conditioner.conditioners.", "projection_model" } };
-    sm_weights *w;
-    char path[256];
-    test_ok(sm_weights_open(from, &w));
-    for (size_t k = 0; k < SM_LENGTH(parts); k++) {
-        sm_safetensors_writer *f;
-        snprintf(path, sizeof path, "%s/%s", folder, parts[k][1]);
-        test_ok(sm_make_directories(path));
-        snprintf(path, sizeof path, "%s/%s/diffusion_pytorch_model.safetensors", folder, parts[k][1]);
-        test_ok(sm_safetensors_writer_open(path, &f));
-        for (size_t i = 0; i < sm_weights_count(w); i++) {
-            nn_tensor t;
-            test_ok(sm_weights_at(w, i, &t));
-            if (!strncmp(sm_weights_name(w, i), parts[k][0], strlen(parts[k][0])))
-                add_as_diffusers(f, sm_weights_name(w, i), t);
-        }
-        test_ok(sm_safetensors_writer_commit(f));
-    }
-    sm_weights_close(w);
-}
-
 /* Weight norm by its newer names, everything under a training state's key. */
 static void write_newer(const char *from, const char *path)
 {
@@ -224,7 +167,7 @@ static void every_layout_gives_the_same_network(void **state)
     snprintf(config, sizeof config, "%s/diffusers/model_config.json", place->folder);
     tensors *expected = tensors_of(from, "stable-audio-open");
     assert_true(expected->n > 100);
-    write_diffusers(from, folder);
+    test_diffusers_folder(from, folder);
     snprintf(other, sizeof other, "%s/model_config.json", place->folder);
     test_ok(sm_file_read(other, 1 << 16, &text));
     test_write_file(config, text.data, text.length);
