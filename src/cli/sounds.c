@@ -53,8 +53,12 @@ int sm_cli_sounds(sm_cli *cli, char *const *operands, size_t n, const char *wher
 {
     sm_strings walked = { 0 }, among = { 0 }, bad = { 0 };
     int err = 0;
-    for (size_t i = 0; i < n && err == 0; i++)
+    for (size_t i = 0; i < n && err == 0; i++) {
+        const size_t before = walked.length + files->length + bad.length;
         err = sm_walk(operands[i], where ? &walked : files, &bad);
+        if (err == 0 && walked.length + files->length + bad.length == before)
+            sm_cli_warn(cli, "%s: no sounds in this folder", operands[i]);
+    }
     for (size_t i = 0; i < bad.length; i++)
         sm_cli_error(cli, "%s", bad.items[i]);
     *problems = bad.length;
