@@ -436,8 +436,9 @@ static int moved(void *user, int step, int steps, int n_frames)
 
 static bool window_at(const piece *p, int i, sm_musicgen_window *w)
 {
-    return sm_musicgen_window_at(p->seconds, sm_musicgen_size_in(p->g->model)->window_s, stride_of(p->g, p->r),
-                                 p->n_prefix, i, w);
+    const double whole = p->seconds + 1e-6; /* frames are counted downwards: 0.42 s less 1e-17 would be 20 of them */
+    return sm_musicgen_window_at(whole, sm_musicgen_size_in(p->g->model)->window_s, stride_of(p->g, p->r), p->n_prefix,
+                                 i, w);
 }
 
 /* Chroma of the melody from this window's place on, around its end. */

@@ -24,6 +24,7 @@ int sm_text_encoder_open(const char *home, const char *path, const char *backend
 {
     const sm_t5_options o = { .backend = backend, .threads = threads };
     bool there = true;
+    sm_t5_size size;
     char *own = NULL;
     *out = (sm_text_encoder){ 0 };
     if (!path) {
@@ -34,6 +35,8 @@ int sm_text_encoder_open(const char *home, const char *path, const char *backend
     int err = there ? sm_weights_open(path, &out->weights)
                     : sm_fail(SM_ENOTFOUND, "the text encoder t5-base is not installed; get it with: samplemind models "
                                             "pull t5-base, or name its file with --t5");
+    if (err == 0 && sm_t5_size_of(out->weights, NULL, &size) < 0)
+        err = sm_fail(SM_EFORMAT, "%s: these are not the weights of T5's encoder", path);
     if (err == 0)
         err = open_tokens(out->weights, &out->tokens);
     if (err == 0)

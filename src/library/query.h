@@ -70,6 +70,7 @@ int query_span_read(sm_arena *a, const query_field *f, const char *op, const cha
 void query_span_print(const query_field *f, const query_span *s, sm_buffer *out);
 /* In words, for --explain: "from 120 to 130". */
 void query_span_say(const query_field *f, const query_span *s, sm_buffer *out);
+bool query_key_read(const char *text, int *tonic, int *minor); /* dsp_key_read */
 /* Keys that mix with it: the same number and its neighbours on the Camelot wheel. As span.set */
 uint32_t query_key_compatible(int tonic, int minor);
 /* Does a number pass? NAN never does. Of NEAR on "beats a minute": 2 % around half, once and twice the value. */

@@ -122,6 +122,11 @@ static bool read_number(const query_field *f, const char *text, number *out)
 
 /* ---- keys ---- */
 
+bool query_key_read(const char *text, int *tonic, int *minor)
+{
+    return dsp_key_read(text, tonic, minor);
+}
+
 uint32_t query_key_compatible(int tonic, int minor)
 {
     /* same number, other letter: the relative key; neighbours: a fifth up and down */

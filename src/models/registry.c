@@ -75,6 +75,9 @@ int sm_model_recognise(sm_weights *w, const char *path, const sm_card *card, con
         snprintf(variant, 32, "%s", v ? v : "");
         return 0;
     }
+    /* no tensors at all is what made-up weights look like, which fit every model */
+    if (sm_weights_count(w) == 0 && !sm_weights_graph(w) && strcmp(sm_weights_format(w), "generated") != 0)
+        return sm_fail(SM_ENOTFOUND, "%s: %s without a single tensor", sm_weights_label(w), sm_weights_format(w));
     name_hint(path, hint);
     for (size_t i = 0; i < SM_LENGTH(models); i++)
         if (models[i]->recognise && models[i]->recognise(models[i], w, card, hint, variant)) {

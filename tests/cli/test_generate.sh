@@ -97,7 +97,8 @@ says 'cut.bin'
 code 1 'a drum' -n "musicgen-small=$data/pipeline/encodec.safetensors"
 says 'holds encodec'
 mkdir t5 && cp "$data/pipeline/encodec.safetensors" t5/model.safetensors
-code 1 'a drum' -n "musicgen-small=$data/pipeline/musicgen.safetensors" --t5 t5/model.safetensors || true
+code 1 'a drum' -n "musicgen-small=$data/pipeline/musicgen.safetensors" --t5 t5/model.safetensors
+says "not the weights of T5's encoder"
 
 # ---- names, seeds, what is told ----
 code 0 'Warm house loop, dry!' $small --duration 0.5 --seed 7 -o one --table
@@ -125,7 +126,7 @@ says 'a_loop_7.wav is there'
 prints 'path,seed,seconds,bpm,key,misses'
 cmp three/a_loop_8.wav alone/a_loop_8.wav || wrong 'what was missing is another sound'
 code 0 'a loop' $small --duration 0.5 -o short.flac --int16
-"$sm" analyze --no-models short.flac --fields codec,frames,duration_s >out
+"$sm" analyze --no-models short.flac --fields codec,duration_s >out
 prints '0.5'
 code 0 'a loop' $small --duration 1 -o events.wav --progress json
 says '"event":"start","path":"events.wav"'
@@ -140,12 +141,11 @@ prints '"bpm":240'
 loop=$here/examples/house_loop_128bpm.wav
 code 0 'fill' --like "$loop" --show-prompt
 grep -q '^fill, .*128 BPM, 4/4$' out || wrong "the prompt is $(cat out)"
-code 0 'warm pads' --like "$here/examples/cadence_a_minor.flac" --show-prompt --no-such 2>/dev/null || true
 code 0 'warm pads' --like "$here/examples/cadence_a_minor.flac" --show-prompt
 grep -q '^warm pads, .* BPM, 4/4, A minor$' out || wrong "the prompt is $(cat out)"
 code 0 'fill' --like "$loop" $small -o like --jsonl
 only like fill_0.wav fill_1.wav fill_2.wav
-[ "$(grep -c '"frames":120000' out)" -eq 3 ] || wrong "not two bars at 128 BPM: $(grep -o '"frames":[0-9]*' out)"
+[ "$(grep -c '"frames":120001' out)" -eq 3 ] || wrong "not as long as the loop, 82,688 samples of 22,050 Hz: $(grep -o '"frames":[0-9]*' out)"
 prints '"like":"house_loop_128bpm.wav"'
 code 2 'fill' --like "$loop" $small --bpm 100
 says 'tempo from the loop'
