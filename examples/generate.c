@@ -57,7 +57,8 @@ int main(int argc, char **argv)
     if (err == 0)
         err = sm_generate_result_write(sound, argv[3], NULL);
     if (err == 0)
-        printf("\n%zu frames at %d Hz\n%s\n", sound->frames, sound->sample_rate_hz, sound->recipe);
+        printf("\n%zu frames at %d Hz, %zu of them heard on the way\n%s\n", sound->frames, sound->sample_rate_hz, heard,
+               sound->recipe);
     else
         fprintf(stderr, "\n%s\n", sm_last_error());
     sm_generate_result_free(sound);

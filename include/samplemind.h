@@ -301,17 +301,15 @@ SM_API int sm_separate_buffer(sm_separator *s, const float *interleaved, size_t 
  *     sm_generate_options_init(&options);
  *     options.model = "musicgen-small";
  *     sm_generate_request_init(&request);
- *     request.prompt = "warm house loop, 124 BPM";
- *     request.bars = 8, request.bpm = 124;
+ *     request.prompt = "warm house loop, 124 BPM", request.bars = 8, request.bpm = 124;
  *     if (sm_generator_open(&options, &generator) < 0 || sm_generate_one(generator, &request, &sound) < 0 ||
  *         sm_generate_result_write(sound, "loop.wav", "float32") < 0)
  *         fprintf(stderr, "%s\n", sm_last_error());
  *     sm_generate_result_free(sound);
  *     sm_generator_close(generator);
  *
- * examples/generate.c is the whole program, with progress and sound that comes while it is being made. docs/generate.md says what models
- * there are and what they are good for; several are not for commercial use (sm_generator_licence). */
-
+ * examples/generate.c is the whole program, with progress and sound that comes while it is being made; docs/generate.md is about the models,
+ * of which several are not for commercial use (sm_generator_licence). */
 /* Start from sm_generate_options_init. Strings are copied by sm_generator_open. */
 typedef struct {
     size_t size;
@@ -323,7 +321,6 @@ typedef struct {
     int threads;              /* 0: one for each core */
 } sm_generate_options;
 SM_API void sm_generate_options_init(sm_generate_options *o);
-
 typedef struct sm_generator sm_generator; /* a model that is open; one thread at a time */
 /* Errors: SM_EUSAGE (an option outside its range, no such model, or one that makes no sound), SM_ENOTFOUND (no weights, of the model or
  * of what it needs besides: the message says how to get them), SM_EFORMAT (damaged, or of another model). */
@@ -378,8 +375,7 @@ typedef struct {
     void *user;                   /* of stream and progress */
 } sm_generate_request;
 SM_API void sm_generate_request_init(sm_generate_request *r);
-
-/* SM_EUSAGE says in a sentence what of the request cannot be; nothing is computed and no file is opened. */
+/* SM_EUSAGE says in a sentence what of the request cannot be; nothing is computed, no file opened. g NULL: what holds for all models. */
 SM_API int sm_generator_check(sm_generator *g, const sm_generate_request *r);
 /* Megabytes (1e6 bytes) of everything: weights as they are kept, and the largest working set, with as many sounds side by side as
  * sm_generate would take. side_by_side (or NULL): how many these are. */
