@@ -168,7 +168,7 @@ static int list_run(sm_cli *cli, const void *args, char *const *operands, size_t
 {
     sm_library *l = NULL;
     (void)args;
-    int err = sm_library_open(cli->common.library, SM_LIBRARY_READ, &l);
+    int err = sm_cli_open_library(cli, &l);
     if (err == 0)
         err = n == 0 ? list_names(cli, l) : list_files(cli, l, operands[0]);
     sm_library_close(l);

@@ -32,7 +32,7 @@ static int print_path(void *user, const char *path)
 static int list(sm_cli *cli)
 {
     sm_library *l = NULL;
-    int err = sm_library_open(cli->common.library, SM_LIBRARY_READ, &l);
+    int err = sm_cli_open_library(cli, &l);
     if (err == 0)
         err = sm_library_each_found(l, "favourite:yes", print_path, cli);
     sm_library_close(l);

@@ -165,6 +165,8 @@ static int print_blocks(const output *o)
 static void print_counts(const output *o)
 {
     const size_t waiting = sm_search_waiting(o->found), all = sm_search_count(o->found) + waiting;
+    if (all == 0)
+        fputs("nothing found; --explain says how the query was understood\n", o->cli->err);
     if (all > sm_search_hits(o->found))
         fprintf(o->cli->err, "%zu of %zu\n", sm_search_hits(o->found), all);
     if (waiting > 0)
@@ -250,13 +252,6 @@ static int join(char *const *words, size_t n, const char *between, sm_buffer *ou
     return out->failed ? SM_ENOMEM : 0;
 }
 
-/* A library that may only be read is searched as it is. */
-static int open_library(const char *folder, sm_library **out)
-{
-    const int err = sm_library_open(folder, SM_LIBRARY_WRITE, out);
-    return err == SM_EIO ? sm_library_open(folder, SM_LIBRARY_READ, out) : err;
-}
-
 static int search_run_command(sm_cli *cli, const void *args, char *const *operands, size_t n)
 {
     const search_args *a = args;
@@ -284,7 +279,7 @@ static int search_run_command(sm_cli *cli, const void *args, char *const *operan
     options.why = a->explain;
     options.fields = fields.data;
     if (err == 0)
-        err = open_library(cli->common.library, &library);
+        err = sm_cli_open_library(cli, &library);
     if (err == 0)
         err = sm_library_search(library, text.data, &options, &o.found);
     if (err == 0)

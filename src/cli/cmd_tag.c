@@ -41,7 +41,7 @@ typedef struct {
     sm_buffer text; /* one file's JSON */
     sm_json json;
     const char *path; /* of the last line */
-    bool lines;
+    bool lines, csv;
 } printer;
 
 static void print_line(printer *p, const char *path, const sm_tag_told *c)
@@ -78,10 +78,22 @@ static void print_json(printer *p, const sm_tag_told *c)
     sm_json_end_object(j);
 }
 
+static void print_csv(printer *p, const char *path, const sm_tag_told *c)
+{
+    const char *const cells[] = { path, c->field, c->where, c->before ? c->before : "", c->after };
+    for (size_t i = 0; i < SM_LENGTH(cells); i++) {
+        sm_cli_csv(p->cli->out, cells[i]);
+        fputc(',', p->cli->out);
+    }
+    fprintf(p->cli->out, "%d\n", c->kept != 0);
+}
+
 static void tell_change(void *user, const char *path, const sm_tag_told *c)
 {
     printer *p = user;
-    if (p->lines)
+    if (p->csv)
+        print_csv(p, path, c);
+    else if (p->lines)
         print_line(p, path, c);
     else
         print_json(p, c);
@@ -115,7 +127,11 @@ static int end_file(printer *p, bool first)
 /* Nothing to do is no failure: the query found nothing, the folder is empty. */
 static int all_files(sm_cli *cli, sm_tagger *t, const sm_strings *files, size_t problems)
 {
-    printer p = { .cli = cli, .lines = !strcmp(cli->common.format, "table") || !strcmp(cli->common.format, "csv") };
+    const char *format = cli->common.format;
+    printer p = { .cli = cli, .csv = !strcmp(format, "csv") };
+    p.lines = p.csv || !strcmp(format, "table");
+    if (p.csv)
+        fputs("path,field,where,before,after,kept\n", cli->out);
     size_t done = 0, failed = problems;
     int err = 0;
     for (size_t i = 0; err == 0 && i < files->length && !sm_cancelled(); i++) {
@@ -241,16 +257,16 @@ out:
 const sm_command sm_cmd_tag = {
     .name = "tag",
     .summary = "correct what is known of sounds, and write it into their files",
-    .description = "Writes what is known of each file into it: chunks acid, smpl, inst, LIST INFO and id3 of wav, ID3 "
-                   "of aiff and mp3, "
-                   "comments of flac and Ogg.\n"
-                   "The library says what is known, your own word (--set) first; other files are analysed now. Fields "
-                   "that have a value stay, but "
-                   "with --overwrite "
-                   "yes or --set. The audio\n"
-                   "keeps every bit: that is checked before a new file takes the old one's place. The library's "
-                   "journal keeps the old "
-                   "bytes for --undo.",
+    .description =
+        "Writes what is known of each file into it: chunks acid, smpl, inst, LIST INFO and id3 of wav, ID3 of aiff and "
+        "mp3, comments of\n"
+        "flac and Ogg. The library says what is known, your own word (--set) first; other files are analysed now. "
+        "Fields "
+        "that have a value\n"
+        "stay, but with --overwrite yes or --set. The audio keeps every bit: that is checked before a new file takes "
+        "the "
+        "old one's place.\n"
+        "The library's journal keeps the old bytes for --undo.",
     .operands = "[FILE|DIR|@LIST|-]...",
     .paths = true,
     .options = tag_options,

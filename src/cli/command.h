@@ -161,8 +161,10 @@ int sm_cli_sounds(sm_cli *cli, char *const *operands, size_t n, const char *wher
         'w', "where", SM_OPT_STRING, offsetof(args, where), "QUERY",                                                   \
             "what this query finds in the library (of FILE and DIR, where they are given)", 0                          \
     }
-/* One change of the library for each sound, and what `samplemind collection` and `favourite` say of it. change: SM_E code. */
+/* The library, to be asked: for writing, so that what was changed since the last scan is indexed; where it may only be read, as it is. */
 struct sm_library;
+int sm_cli_open_library(const sm_cli *cli, struct sm_library **out);
+/* One change of the library for each sound, and what `samplemind collection` and `favourite` say of it. change: SM_E code. */
 typedef int (*sm_cli_change_fn)(void *user, struct sm_library *l, const char *path);
 int sm_cli_change(sm_cli *cli, const sm_strings *files, size_t problems, sm_cli_change_fn change, void *user,
                   const char *done);

@@ -38,11 +38,17 @@ static int absolute(const sm_strings *files, sm_strings *out)
     return err;
 }
 
+int sm_cli_open_library(const sm_cli *cli, sm_library **out)
+{
+    const int err = sm_library_open(cli->common.library, SM_LIBRARY_WRITE, out);
+    return err == SM_EIO ? sm_library_open(cli->common.library, SM_LIBRARY_READ, out) : err;
+}
+
 static int find(sm_cli *cli, const char *where, const sm_strings *among, sm_strings *out)
 {
     sm_library *l = NULL;
     found_walk w = { among, out };
-    int err = sm_library_open(cli->common.library, SM_LIBRARY_READ, &l);
+    int err = sm_cli_open_library(cli, &l);
     if (err == 0)
         err = sm_library_each_found(l, where, take_found, &w);
     sm_library_close(l);

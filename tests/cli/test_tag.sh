@@ -133,6 +133,10 @@ done
 code 0 "$sm" tag in/bass_e1.wav --set note=C2 --set kind=loop --in-library --json
 prints '"field":"note_midi","where":"library"'
 sums in | cmp -s - before || wrong "--in-library wrote a file"
+code 0 "$sm" export --where "name:bass note:C2" --as m3u8 # whatever asks first sees it
+prints "bass_e1.wav"
+code 0 "$sm" tag in/bass_e1.wav --set note=C3 --in-library --dry-run --csv
+[ "$(tail -n +2 out)" = "in/bass_e1.wav,note_midi,library,36,48,0" ] || wrong "--csv: $(cat out)"
 code 0 "$sm" search "name:bass note:C2 loop:yes" --paths
 [ "$(wc -l <out)" = 1 ] || wrong "a correction is not found"
 code 0 "$sm" tag in/bass_e1.wav --unset note --unset kind --in-library
