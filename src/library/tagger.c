@@ -319,29 +319,29 @@ static int write_journal(void *user, const char *path, const sm_tag_result *r)
 
 /* ---- one file ---- */
 
-static void value_there(sm_store *s, int64_t content, const sm_property *p, char out[SM_CORRECTION_SIZE])
+static int value_there(sm_store *s, int64_t content, const sm_property *p, char out[SM_CORRECTION_SIZE])
 {
     const char *text = NULL;
     double number = (double)NAN;
     out[0] = 0;
-    if (p->text && sm_store_text(s, content, p, &text) == 0 && text)
+    const int err = p->text ? sm_store_text(s, content, p, &text) : sm_store_number(s, content, p, &number);
+    if (err == 0 && text)
         snprintf(out, SM_CORRECTION_SIZE, "%s", text);
-    else if (!p->text && sm_store_number(s, content, p, &number) == 0 && isfinite(number))
+    else if (err == 0 && isfinite(number))
         sm_format_f32((float)number, out);
+    return err;
 }
 
 static int say(sm_tagger *t, int64_t content, const said *x, const char *path, sm_tag_told_fn told, void *user)
 {
     sm_store *s = sm_known_store(t->known);
     char before[SM_CORRECTION_SIZE] = "", after[SM_CORRECTION_SIZE];
-    int err = 0;
-    if (content > 0)
-        value_there(s, content, x->p, before);
-    if (content > 0 && !t->o.dry_run)
+    int err = content > 0 ? value_there(s, content, x->p, before) : 0;
+    if (err == 0 && content > 0 && !t->o.dry_run)
         err = sm_store_correct(s, content, x->p->name, x->unset ? NULL : x->kept);
     snprintf(after, sizeof after, "%s", x->unset ? "" : x->kept);
-    if (x->unset && content > 0 && !t->o.dry_run)
-        value_there(s, content, x->p, after);
+    if (err == 0 && x->unset && content > 0 && !t->o.dry_run)
+        err = value_there(s, content, x->p, after);
     const sm_tag_told c = { x->p->name, "library", *before ? before : NULL, after, content == 0 };
     if (err == 0 && told && (content == 0 || strcmp(before, after) != 0))
         told(user, path, &c);
