@@ -38,7 +38,8 @@ int sm_dataset_import(sm_dataset *d, const char *path, const sm_dataset_import_o
 
 /* Every sound whose instrument the user corrected in a library (its folder), as a label that a person has confirmed; items that are there
  * already get it too. The errors of opening a library. */
-int sm_dataset_take_corrections(sm_dataset *d, const char *library, const sm_dataset_work *work, sm_dataset_result *out);
+int sm_dataset_take_corrections(sm_dataset *d, const char *library, const sm_dataset_work *work,
+                                sm_dataset_result *out);
 
 /* A list of what Debian packages install: package,path,class,split,family,licence; path is an extended regular expression on the
  * whole path of an installed file. Packages that are not installed are added to `missing`. Rows of soundfont presets are left out
