@@ -4,7 +4,6 @@
 #include "nn/onednn/depth.h"
 
 #include <math.h>
-#include <string.h>
 
 enum { NO_POST = NN_UNARY_KINDS };
 
@@ -51,23 +50,6 @@ static nn_graph *layer(const nn_source *w, size_t i)
     return g;
 }
 
-static bool is_own(const nn_graph *g)
-{
-    nn_plan *p = NULL;
-    nn_run_state *s = NULL;
-    const nn_profile_row *rows;
-    bool found = false;
-
-    test_ok(nn_compile(g, &(nn_compile_options){ .precision = NN_PRECISION_F32 }, &p));
-    test_ok(nn_run_state_new(p, &s));
-    const size_t n = nn_run_profile_rows(s, &rows);
-    for (size_t i = 0; i < n; i++)
-        found = found || !strcmp(rows[i].kernel, "depthwise");
-    nn_run_state_free(s);
-    nn_plan_free(p);
-    return found;
-}
-
 static void layers_match_the_reference(void **state)
 {
     (void)state;
@@ -78,7 +60,7 @@ static void layers_match_the_reference(void **state)
         snprintf(what, sizeof what, "case %zu", i);
         test_nn_same(g, "onednn", NULL, i, 1e-6, what); /* 35 products at most */
         const bool narrow = cases[i].c < nn_depth_best()->lanes;
-        if (cases[i].c > 4 && is_own(g) != (cases[i].own && !narrow))
+        if (cases[i].c > 4 && (test_nn_steps(g, "depthwise", false) > 0) != (cases[i].own && !narrow))
             fail_msg("case %zu is computed by %s", i, cases[i].own ? "others" : "own loops");
         nn_graph_free(g);
         test_nn_weights_free(w);
@@ -91,15 +73,9 @@ static void threads_change_no_bit(void **state)
     for (size_t i = 0; i < SM_LENGTH(cases) && cases[i].own; i++) {
         test_nn_weights *w = test_nn_weights_new();
         nn_graph *g = layer(test_nn_source(w), i);
-        test_nn_ports one, more;
-        test_nn_run(g, &(nn_compile_options){ .precision = NN_PRECISION_F32 }, NULL, i, &one);
-        for (int threads = 2; threads <= 3; threads++) {
-            test_nn_run(g, &(nn_compile_options){ .precision = NN_PRECISION_F32, .threads = threads }, NULL, i, &more);
-            if (memcmp(one.out[0], more.out[0], one.length[0] * sizeof(float)) != 0)
-                fail_msg("case %zu differs on %d threads", i, threads);
-            test_nn_ports_free(&more);
-        }
-        test_nn_ports_free(&one);
+        char what[40];
+        snprintf(what, sizeof what, "case %zu", i);
+        test_nn_same_bits(g, i, what);
         nn_graph_free(g);
         test_nn_weights_free(w);
     }
@@ -178,24 +154,12 @@ static void lines_match_the_definition_on_every_instruction_set(void **state)
                 }
 }
 
-static int compile_and_open(void *user)
-{
-    nn_plan *p = NULL;
-    nn_run_state *s = NULL;
-    int err = nn_compile(user, &(nn_compile_options){ .precision = NN_PRECISION_F32, .threads = 2 }, &p);
-    if (err == 0)
-        err = nn_run_state_new(p, &s);
-    nn_run_state_free(s);
-    nn_plan_free(p);
-    return err;
-}
-
 static void compiling_survives_any_failed_allocation(void **state)
 {
     test_nn_weights *w = test_nn_weights_new();
     nn_graph *g = layer(test_nn_source(w), 4);
     (void)state;
-    test_every_allocation_may_fail(compile_and_open, g);
+    test_every_allocation_may_fail(test_nn_compile_and_open, g);
     nn_graph_free(g);
     test_nn_weights_free(w);
 }

@@ -127,28 +127,6 @@ static nn_graph *layer(const nn_source *w, size_t i)
     return g;
 }
 
-static bool runs_kernel(const nn_graph *g, const char *kernel)
-{
-    nn_plan *p = NULL;
-    nn_run_state *s = NULL;
-    const nn_profile_row *rows;
-    test_nn_ports ports;
-    bool found = false;
-
-    test_ok(nn_compile(g, &(nn_compile_options){ .precision = NN_PRECISION_F32 }, &p));
-    test_ok(nn_run_state_new(p, &s));
-    test_nn_ports_new(p, NULL, 1, &ports);
-    nn_run_profile(s, true);
-    test_ok(nn_run(p, s, (const void *const *)ports.in, ports.out));
-    const size_t n = nn_run_profile_rows(s, &rows);
-    for (size_t i = 0; i < n; i++)
-        found = found || !strcmp(rows[i].kernel, kernel);
-    test_nn_ports_free(&ports);
-    nn_run_state_free(s);
-    nn_plan_free(p);
-    return found;
-}
-
 static void convolutions_of_every_kind_match_the_reference(void **state)
 {
     (void)state;
@@ -158,7 +136,7 @@ static void convolutions_of_every_kind_match_the_reference(void **state)
         nn_graph *g = layer(test_nn_source(w), i);
         snprintf(what, sizeof what, "case %zu", i);
         test_nn_same(g, "onednn", NULL, i, 2e-6, what); /* Winograd's 7e-7 is the largest measured */
-        if (!runs_kernel(g, cases[i].kernel_name))
+        if (!test_nn_steps(g, cases[i].kernel_name, false))
             fail_msg("case %zu does not run '%s'", i, cases[i].kernel_name);
         nn_graph_free(g);
         test_nn_weights_free(w);
@@ -171,15 +149,9 @@ static void threads_change_no_bit(void **state)
     for (size_t i = 0; i < SM_LENGTH(cases); i++) {
         test_nn_weights *w = test_nn_weights_new();
         nn_graph *g = layer(test_nn_source(w), i);
-        test_nn_ports one, more;
-        test_nn_run(g, &(nn_compile_options){ .precision = NN_PRECISION_F32 }, NULL, i, &one);
-        for (int threads = 2; threads <= 3; threads++) {
-            test_nn_run(g, &(nn_compile_options){ .precision = NN_PRECISION_F32, .threads = threads }, NULL, i, &more);
-            if (memcmp(one.out[0], more.out[0], one.length[0] * sizeof(float)) != 0)
-                fail_msg("case %zu differs on %d threads", i, threads);
-            test_nn_ports_free(&more);
-        }
-        test_nn_ports_free(&one);
+        char what[40];
+        snprintf(what, sizeof what, "case %zu", i);
+        test_nn_same_bits(g, i, what);
         nn_graph_free(g);
         test_nn_weights_free(w);
     }
@@ -248,25 +220,13 @@ static void a_gated_convolution_has_a_reference_too(void **state)
     }
 }
 
-static int compile_and_open(void *user)
-{
-    nn_plan *p = NULL;
-    nn_run_state *s = NULL;
-    int err = nn_compile(user, &(nn_compile_options){ .precision = NN_PRECISION_F32, .threads = 2 }, &p);
-    if (err == 0)
-        err = nn_run_state_new(p, &s);
-    nn_run_state_free(s);
-    nn_plan_free(p);
-    return err;
-}
-
 static void compiling_survives_any_failed_allocation(void **state)
 {
     test_nn_weights *w = test_nn_weights_new();
     (void)state;
     for (size_t i = 5; i < SM_LENGTH(cases); i += 5) {
         nn_graph *g = layer(test_nn_source(w), i);
-        test_every_allocation_may_fail(compile_and_open, g);
+        test_every_allocation_may_fail(test_nn_compile_and_open, g);
         nn_graph_free(g);
     }
     test_nn_weights_free(w);

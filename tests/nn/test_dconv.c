@@ -57,30 +57,6 @@ static nn_graph *build(const nn_source *w, size_t i, taps tapped)
     return g;
 }
 
-/* Steps of this operator. */
-static int steps_of(const nn_graph *g, const char *op, bool with_taps)
-{
-    const nn_compile_options o = { .precision = NN_PRECISION_F32, .taps = with_taps };
-    nn_plan *p = NULL;
-    nn_run_state *s = NULL;
-    const nn_profile_row *rows;
-    test_nn_ports ports;
-    int found = 0;
-
-    test_ok(nn_compile(g, &o, &p));
-    test_ok(nn_run_state_new(p, &s));
-    test_nn_ports_new(p, NULL, 1, &ports);
-    nn_run_profile(s, true);
-    test_ok(nn_run(p, s, (const void *const *)ports.in, ports.out));
-    const size_t n = nn_run_profile_rows(s, &rows);
-    for (size_t i = 0; i < n; i++)
-        found += !strcmp(rows[i].op, op);
-    test_nn_ports_free(&ports);
-    nn_run_state_free(s);
-    nn_plan_free(p);
-    return found;
-}
-
 static void all_branches_are_one_node_with_the_same_values(void **state)
 {
     (void)state;
@@ -90,7 +66,8 @@ static void all_branches_are_one_node_with_the_same_values(void **state)
         nn_graph *g = build(test_nn_source(w), i, UNTAPPED);
         snprintf(what, sizeof what, "case %zu", i);
         test_nn_same(g, "onednn", NULL, i, 2e-6, what); /* 4e-7 measured */
-        if (steps_of(g, "dconv", false) != 1 || steps_of(g, "group_norm", false) || steps_of(g, "permute", false))
+        if (test_nn_steps(g, "dconv", false) != 1 || test_nn_steps(g, "group_norm", false) ||
+            test_nn_steps(g, "permute", false))
             fail_msg("case %zu is not one node", i);
         nn_graph_free(g);
         test_nn_weights_free(w);
@@ -102,7 +79,7 @@ static void a_tap_between_branches_keeps_its_value(void **state)
     test_nn_weights *w = test_nn_weights_new();
     nn_graph *g = build(test_nn_source(w), 0, BETWEEN);
     (void)state;
-    assert_int_equal(steps_of(g, "dconv", true), 2);
+    assert_int_equal(test_nn_steps(g, "dconv", true), 2);
     nn_graph_free(g);
     test_nn_weights_free(w);
 }
@@ -124,7 +101,7 @@ static void parts_that_are_tapped_match_the_reference_on_any_number_of_threads(v
             fail_msg("case %zu: error %.3g", i, e);
         if (memcmp(one.out[0], more.out[0], one.length[0] * sizeof(float)) != 0)
             fail_msg("case %zu differs on 3 threads", i);
-        if (steps_of(g, "dconv", true) || !steps_of(g, "group_norm", true) || !steps_of(g, "glu", true))
+        if (test_nn_steps(g, "dconv", true) || !test_nn_steps(g, "group_norm", true) || !test_nn_steps(g, "glu", true))
             fail_msg("case %zu is fused over its tap", i);
         test_nn_ports_free(&expected);
         test_nn_ports_free(&one);
@@ -140,15 +117,9 @@ static void threads_change_no_bit(void **state)
     for (size_t i = 0; i < SM_LENGTH(cases); i++) {
         test_nn_weights *w = test_nn_weights_new();
         nn_graph *g = build(test_nn_source(w), i, UNTAPPED);
-        test_nn_ports one, more;
-        test_nn_run(g, &(nn_compile_options){ .precision = NN_PRECISION_F32 }, NULL, i, &one);
-        for (int threads = 2; threads <= 5; threads += 3) {
-            test_nn_run(g, &(nn_compile_options){ .precision = NN_PRECISION_F32, .threads = threads }, NULL, i, &more);
-            if (memcmp(one.out[0], more.out[0], one.length[0] * sizeof(float)) != 0)
-                fail_msg("case %zu differs on %d threads", i, threads);
-            test_nn_ports_free(&more);
-        }
-        test_nn_ports_free(&one);
+        char what[40];
+        snprintf(what, sizeof what, "case %zu", i);
+        test_nn_same_bits(g, i, what);
         nn_graph_free(g);
         test_nn_weights_free(w);
     }
@@ -185,24 +156,12 @@ static void the_fused_node_has_a_reference_too(void **state)
     test_nn_weights_free(w);
 }
 
-static int compile_and_open(void *user)
-{
-    nn_plan *p = NULL;
-    nn_run_state *s = NULL;
-    int err = nn_compile(user, &(nn_compile_options){ .precision = NN_PRECISION_F32, .threads = 2 }, &p);
-    if (err == 0)
-        err = nn_run_state_new(p, &s);
-    nn_run_state_free(s);
-    nn_plan_free(p);
-    return err;
-}
-
 static void compiling_survives_any_failed_allocation(void **state)
 {
     test_nn_weights *w = test_nn_weights_new();
     (void)state;
     nn_graph *g = build(test_nn_source(w), 3, UNTAPPED);
-    test_every_allocation_may_fail(compile_and_open, g);
+    test_every_allocation_may_fail(test_nn_compile_and_open, g);
     nn_graph_free(g);
     test_nn_weights_free(w);
 }

@@ -354,22 +354,6 @@ static const struct {
       "fft, few channels" },
 };
 
-static bool runs_kernel(const nn_graph *g, const char *kernel)
-{
-    nn_plan *p = NULL;
-    nn_run_state *s = NULL;
-    const nn_profile_row *rows;
-    bool found = false;
-    test_ok(nn_compile(g, &(nn_compile_options){ .precision = NN_PRECISION_F32 }, &p));
-    test_ok(nn_run_state_new(p, &s));
-    const size_t n = nn_run_profile_rows(s, &rows);
-    for (size_t i = 0; i < n; i++)
-        found = found || !strcmp(rows[i].kernel, kernel);
-    nn_run_state_free(s);
-    nn_plan_free(p);
-    return found;
-}
-
 static void a_maximum_behind_a_long_convolution_is_fused_and_exact(void **state)
 {
     (void)state;
@@ -380,7 +364,7 @@ static void a_maximum_behind_a_long_convolution_is_fused_and_exact(void **state)
             front(test_nn_source(w), fronts[i].x, fronts[i].kernel, &fronts[i].conv, fronts[i].how, fronts[i].axis);
         snprintf(what, sizeof what, "front %zu", i);
         test_nn_same(g, "onednn", NULL, i, 2e-6, what);
-        if (!runs_kernel(g, fronts[i].kernel_name))
+        if (!test_nn_steps(g, fronts[i].kernel_name, false))
             fail_msg("front %zu does not run '%s'", i, fronts[i].kernel_name);
         nn_graph_free(g);
         test_nn_weights_free(w);
@@ -507,25 +491,13 @@ static void threads_that_did_not_compile_a_plan_may_run_it_side_by_side(void **s
     test_nn_weights_free(w);
 }
 
-static int compile_and_open(void *user)
-{
-    nn_plan *p = NULL;
-    nn_run_state *s = NULL;
-    int err = nn_compile(user, &(nn_compile_options){ .precision = NN_PRECISION_F32, .threads = 2 }, &p);
-    if (err == 0)
-        err = nn_run_state_new(p, &s);
-    nn_run_state_free(s);
-    nn_plan_free(p);
-    return err;
-}
-
 static void compiling_survives_any_failed_allocation(void **state)
 {
     test_nn_weights *w = test_nn_weights_new();
     nn_graph *g =
         front(test_nn_source(w), fronts[1].x, fronts[1].kernel, &fronts[1].conv, fronts[1].how, fronts[1].axis);
     (void)state;
-    test_every_allocation_may_fail(compile_and_open, g);
+    test_every_allocation_may_fail(test_nn_compile_and_open, g);
     nn_graph_free(g);
     test_nn_weights_free(w);
 }

@@ -85,6 +85,52 @@ void test_nn_same(const nn_graph *g, const char *backend, const nn_random *r, ui
     test_nn_ports_free(&got);
 }
 
+void test_nn_same_bits(const nn_graph *g, uint64_t seed, const char *what)
+{
+    static const int threads[] = { 2, 3, 5 };
+    test_nn_ports one, more;
+
+    test_nn_run(g, &(nn_compile_options){ .precision = NN_PRECISION_F32 }, NULL, seed, &one);
+    for (size_t i = 0; i < SM_LENGTH(threads); i++) {
+        const nn_compile_options o = { .precision = NN_PRECISION_F32, .threads = threads[i] };
+        test_nn_run(g, &o, NULL, seed, &more);
+        if (memcmp(one.out[0], more.out[0], one.length[0] * sizeof(float)) != 0)
+            fail_msg("%s differs on %d threads", what, threads[i]);
+        test_nn_ports_free(&more);
+    }
+    test_nn_ports_free(&one);
+}
+
+int test_nn_steps(const nn_graph *g, const char *name, bool with_taps)
+{
+    nn_plan *p = NULL;
+    nn_run_state *s = NULL;
+    const nn_profile_row *rows;
+    int found = 0;
+
+    test_ok(nn_compile(g, &(nn_compile_options){ .precision = NN_PRECISION_F32, .taps = with_taps }, &p));
+    test_ok(nn_run_state_new(p, &s));
+    const size_t n = nn_run_profile_rows(s, &rows);
+    for (size_t i = 0; i < n; i++)
+        found += !strcmp(rows[i].op, name) || !strcmp(rows[i].kernel, name);
+    nn_run_state_free(s);
+    nn_plan_free(p);
+    return found;
+}
+
+int test_nn_compile_and_open(void *graph)
+{
+    nn_plan *p = NULL;
+    nn_run_state *s = NULL;
+    int err = nn_compile(graph, &(nn_compile_options){ .precision = NN_PRECISION_F32, .threads = 2 }, &p);
+
+    if (err == 0)
+        err = nn_run_state_new(p, &s);
+    nn_run_state_free(s);
+    nn_plan_free(p);
+    return err;
+}
+
 /* ---- made-up weights ---- */
 
 typedef struct made_up {

@@ -31,6 +31,13 @@ uint64_t test_nn_seed(uint64_t fallback);
 void test_nn_same(const nn_graph *g, const char *backend, const nn_random *r, uint64_t seed, double bound,
                   const char *what);
 
+/* Runs g on 2, 3 and 5 threads; fails, naming `what`, when a bit of the first output is another than on one. */
+void test_nn_same_bits(const nn_graph *g, uint64_t seed, const char *what);
+/* Steps of the compiled graph whose operator or kernel has this name. */
+int test_nn_steps(const nn_graph *g, const char *name, bool with_taps);
+/* For test_every_allocation_may_fail: compiles a graph for two threads and opens a run of it. */
+int test_nn_compile_and_open(void *graph);
+
 /* Weights of any name and shape, made up and kept until freed: a source for tests. */
 typedef struct test_nn_weights test_nn_weights;
 test_nn_weights *test_nn_weights_new(void);
