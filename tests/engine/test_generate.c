@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "audio/audio.h"
-#include "engine/engine.h"
+#include "engine/generate.h"
 
 enum { RATE = 8000, CANVAS = 4096 };
 
@@ -211,6 +211,63 @@ static void what_cannot_be_is_said(void **state)
     test_fails(sm_generator_open(&o, &g), SM_ENOTFOUND, "/no/such/file");
 }
 
+/* ---- what is heard beside what was wanted ---- */
+
+static void no_keys(void *state, const sm_generate_request *r, sm_json *j)
+{
+    (void)state;
+    (void)r;
+    (void)j;
+}
+
+/* A sound whose tempo and key are known (examples/README.md), as if it had been made for this request. */
+static unsigned misses_of(const char *path, double bpm, const char *key)
+{
+    const sm_generator_family family = { .recipe = no_keys };
+    sm_generate_request r = request("x");
+    const sm_result_parts p = {
+        .family = &family, .model = sm_model_find("musicgen-small"), .weights = "", .request = &r
+    };
+    sm_sound s = { .channels = 2, .rate_hz = 44100 };
+    sm_generate_result *result;
+    r.bpm = bpm;
+    r.key = key;
+    test_ok(sm_stereo_read(path, s.rate_hz, SM_RESAMPLE_TORCHAUDIO, 1 << 24, &s.samples, &s.frames));
+    test_ok(sm_sound_measure(&s));
+    test_ok(sm_generate_result_new(&p, &s, &result));
+    const unsigned misses = result->misses;
+    assert_int_equal(strstr(result->recipe, "\"misses_tempo\":true") != NULL, (misses & SM_MISSES_TEMPO) != 0);
+    assert_int_equal(strstr(result->recipe, "\"misses_key\":true") != NULL, (misses & SM_MISSES_KEY) != 0);
+    sm_generate_result_free(result);
+    return misses;
+}
+
+static void tempo_and_key_are_held_against_what_was_wanted(void **state)
+{
+    static const struct {
+        const char *path;
+        double bpm;
+        const char *key;
+        unsigned misses;
+    } rows[] = {
+        { "examples/house_loop_128bpm.wav", 128, NULL, 0 },
+        { "examples/house_loop_128bpm.wav", 64, NULL, 0 }, /* the same grid of beats */
+        { "examples/house_loop_128bpm.wav", 256, NULL, 0 },
+        { "examples/house_loop_128bpm.wav", 126, NULL, SM_MISSES_TEMPO },
+        { "examples/house_loop_128bpm.wav", 0, NULL, 0 }, /* nothing was wanted */
+        { "examples/cadence_a_minor.flac", 0, "A minor", 0 },
+        { "examples/cadence_a_minor.flac", 0, "Am", 0 },
+        { "examples/cadence_a_minor.flac", 0, "C major", 0 }, /* its relative: the same notes */
+        { "examples/cadence_a_minor.flac", 0, "8A", 0 },
+        { "examples/cadence_a_minor.flac", 0, "E minor", SM_MISSES_KEY },
+        { "examples/cadence_a_minor.flac", 0, "A major", SM_MISSES_KEY },
+    };
+    (void)state;
+    for (size_t i = 0; i < SM_LENGTH(rows); i++)
+        if (misses_of(rows[i].path, rows[i].bpm, rows[i].key) != rows[i].misses)
+            fail_msg("%s, %g BPM, %s", rows[i].path, rows[i].bpm, rows[i].key ? rows[i].key : "no key");
+}
+
 /* ---- as publishers lay them out ---- */
 
 static void copy_file(const char *from_folder, const char *from, const char *folder, const char *to)
@@ -292,6 +349,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(longer_pieces_are_continued_and_their_seams_told, test_place_make,
                                         test_place_remove),
         cmocka_unit_test_setup_teardown(a_sound_is_varied_or_continued, test_place_make, test_place_remove),
+        cmocka_unit_test(tempo_and_key_are_held_against_what_was_wanted),
         cmocka_unit_test_setup_teardown(folders_of_publishers_are_imported_with_their_text_encoder, test_place_make,
                                         test_place_remove),
         cmocka_unit_test_setup_teardown(what_cannot_be_is_said, test_place_make, test_place_remove),
