@@ -132,8 +132,8 @@ static int check_device(const sm_cli *cli)
         return 0;
     if (o->device && strcmp(o->device, "auto") != 0 && strcmp(o->device, "cpu") != 0)
         return sm_cli_usage(cli, "--device %s: this version computes on the cpu only", o->device);
-    if (o->precision && strcmp(o->precision, "int8") == 0)
-        return sm_cli_usage(cli, "--precision int8: this version computes in f32 and bf16");
+    if (o->precision && strcmp(o->precision, "int8") == 0 && !(cli->command->common & SM_COMMON_INT8))
+        return sm_cli_usage(cli, "--precision int8: only generate and bench compute with weights of 8 bits");
     return 0;
 }
 

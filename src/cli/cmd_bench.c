@@ -11,12 +11,16 @@
 #include "engine/engine.h"
 #include "train/train.h"
 
-enum { SGEMM_SIZE = 2048, COPY_BYTES = 256 << 20 };
+enum {
+    SGEMM_SIZE = 2048,
+    COPY_BYTES = 256 << 20,
+    WHOLE = 749 /* what inputs of whole numbers hold: T5's tokens, MusicGen's place in the middle of a window of 30 s */
+};
 
 typedef struct {
     int64_t runs, batch;
     bool profile, train;
-    const char *backend;
+    const char *backend, *stored;
 } bench_args;
 
 static const sm_option bench_options[] = {
@@ -26,6 +30,8 @@ static const sm_option bench_options[] = {
     { 0, "train", SM_OPT_FLAG, offsetof(bench_args, train), NULL,
       "time training instead; MODELs are architectures (train --list)", 0 },
     { 0, "backend", SM_OPT_CHOICE, offsetof(bench_args, backend), "onednn|ref", "who computes (default: onednn)", 0 },
+    { 0, "stored", SM_OPT_CHOICE, offsetof(bench_args, stored), "f32|f16",
+      "how the made-up weights are stored (default: f32)", 0 },
     { 0 }
 };
 
@@ -46,7 +52,10 @@ typedef struct {
     nn_precision precision;
     double macs;
     double front_s, whole_s, sgemm_gflops; /* best */
-    double sum;                            /* of the answers: nothing is optimised away, and two runs can be compared */
+    sm_pool *pool;                         /* of plans that reading their weights bounds: NULL on one thread */
+    float *read;                           /* as many bytes as they read */
+    double streamed, read_gbps;
+    double sum; /* of the answers: nothing is optimised away, and two runs can be compared */
 } bench_case;
 
 static void case_close(bench_case *b)
@@ -63,6 +72,8 @@ static void case_close(bench_case *b)
     sm_model_close(b->handle);
     sm_view_close(b->view);
     sm_weights_close(b->weights);
+    sm_pool_free(b->pool);
+    sm_free(b->read);
     sm_free(b->audio);
     *b = (bench_case){ 0 };
 }
@@ -86,8 +97,11 @@ static int plan_open(bench_case *b)
         const nn_shape s = nn_plan_input_shape(b->plan, i);
         const uint64_t hash = sm_unit_hash(nn_plan_input_name(b->plan, i), 0);
         float *x = sm_alloc_aligned((size_t)nn_elements(&s), sizeof *x);
-        for (int64_t k = 0; x && k < nn_elements(&s) && nn_plan_input_type(b->plan, i) == NN_F32; k++)
-            x[k] = (float)(1.7 * sm_unit(hash, (uint64_t)k));
+        for (int64_t k = 0; x && k < nn_elements(&s); k++)
+            if (nn_plan_input_type(b->plan, i) == NN_F32)
+                x[k] = (float)(1.7 * sm_unit(hash, (uint64_t)k));
+            else
+                ((int32_t *)(void *)x)[k] = WHOLE;
         b->in[i] = x;
         err = x ? 0 : SM_ENOMEM;
     }
@@ -99,6 +113,22 @@ static int plan_open(bench_case *b)
     return err < 0 ? err : nn_run_state_new(b->plan, &b->state);
 }
 
+/* For a plan that mostly reads weights: what a plain read of as many bytes is measured on. */
+static int reading_open(bench_case *b, int threads)
+{
+    b->streamed = nn_plan_streamed(b->plan);
+    if (b->streamed < 64e6)
+        b->streamed = 0; /* in some cache */
+    if (b->streamed == 0 || b->handle)
+        return 0;
+    const size_t n = (size_t)b->streamed / sizeof *b->read;
+    if (!(b->read = sm_alloc_aligned(n, sizeof *b->read)))
+        return SM_ENOMEM;
+    for (size_t i = 0; i < n; i++)
+        b->read[i] = 1;
+    return threads > 1 ? sm_pool_new(threads, &b->pool) : 0;
+}
+
 static int case_open(sm_cli *cli, const bench_args *a, const sm_model *m, bench_case *b)
 {
     const sm_model_options o = { .backend = a->backend,
@@ -107,7 +137,8 @@ static int case_open(sm_cli *cli, const bench_args *a, const sm_model *m, bench_
     *b = (bench_case){ .model = m,
                        .precision = o.precision,
                        .patches = a->batch > 0 ? (int)a->batch : m->bench.patches };
-    int err = sm_weights_generated(1, m->generated, &b->weights);
+    int err = a->stored && !strcmp(a->stored, "f16") ? sm_weights_generated_half(1, m->generated, &b->weights)
+                                                     : sm_weights_generated(1, m->generated, &b->weights);
     const bool stream = m->task < SM_TASK_STEMS;
     if (err == 0 && stream)
         err = sm_model_open(m, b->weights, &o, &b->handle);
@@ -122,6 +153,8 @@ static int case_open(sm_cli *cli, const bench_args *a, const sm_model *m, bench_
     if (err < 0)
         return err;
     b->macs = nn_plan_macs(b->plan);
+    if ((err = reading_open(b, o.threads)) < 0)
+        return err;
     const sm_needs *n = &m->needs;
     const double seconds = m->bench.audio_s * b->patches / SM_MAX(m->bench.patches, 1);
     b->samples = (size_t)(seconds * n->rate_hz);
@@ -216,6 +249,8 @@ static int measure(sm_cli *cli, const bench_args *a, bench_case *b)
         b->sgemm_gflops = fmax(b->sgemm_gflops, nn_measure_sgemm_gflops(SGEMM_SIZE, (int)cli->common.threads, 1));
         if (cli->common.threads > 1)
             nanosleep(&settle, NULL);
+        if (b->read)
+            b->read_gbps = fmax(b->read_gbps, nn_measure_read_gbps(b->read, (size_t)b->streamed, b->pool));
         err = run_once(b);
     }
     b->macs = macs_a_patch * b->patches;
@@ -247,13 +282,22 @@ static void show_profile(sm_cli *cli, bench_case *b)
                     rows[i].where ? rows[i].where : "");
 }
 
+static const char *precision_text(nn_precision p)
+{
+    return p == NN_PRECISION_BF16 ? "bf16" : p == NN_PRECISION_INT8 ? "int8" : "f32";
+}
+
 static void show(sm_cli *cli, const bench_case *b)
 {
     const double gflops = 2e-9 * b->macs / b->whole_s;
+    const double read = 1e-9 * b->streamed / b->whole_s;
     if (!strcmp(cli->common.format, "table")) {
         fprintf(cli->out, "%-16s %5d %9.2f %9.2f %9.1f %8.1f %7.1f %% %9.0f  %.6g\n", b->model->name, b->patches,
                 1e3 * b->front_s, 1e3 * b->whole_s, gflops, b->sgemm_gflops, 100 * gflops / b->sgemm_gflops,
                 (double)b->samples / b->model->needs.rate_hz / b->whole_s, b->sum);
+        if (b->read)
+            fprintf(cli->out, "  %.0f MB of weights read at %.1f GB/s, %.0f %% of a plain read's %.1f GB/s\n",
+                    1e-6 * b->streamed, read, 100 * read / b->read_gbps, b->read_gbps);
         return;
     }
     sm_buffer text = { 0 };
@@ -261,7 +305,7 @@ static void show(sm_cli *cli, const bench_case *b)
     sm_json_init(&j, &text, false);
     sm_json_begin_object(&j);
     sm_json_key(&j, "model"), sm_json_string(&j, b->model->name);
-    sm_json_key(&j, "precision"), sm_json_string(&j, b->precision == NN_PRECISION_BF16 ? "bf16" : "f32");
+    sm_json_key(&j, "precision"), sm_json_string(&j, precision_text(b->precision));
     sm_json_key(&j, "threads"), sm_json_int(&j, cli->common.threads);
     sm_json_key(&j, "patches"), sm_json_int(&j, b->patches);
     sm_json_key(&j, "front_ms"), sm_json_f32(&j, 1e3 * b->front_s);
@@ -269,10 +313,32 @@ static void show(sm_cli *cli, const bench_case *b)
     sm_json_key(&j, "gflops"), sm_json_f32(&j, gflops);
     sm_json_key(&j, "sgemm_gflops"), sm_json_f32(&j, b->sgemm_gflops);
     sm_json_key(&j, "share"), sm_json_f32(&j, gflops / b->sgemm_gflops);
+    if (b->read) {
+        sm_json_key(&j, "weights_mb"), sm_json_f32(&j, 1e-6 * b->streamed);
+        sm_json_key(&j, "weights_gbps"), sm_json_f32(&j, read);
+        sm_json_key(&j, "read_gbps"), sm_json_f32(&j, b->read_gbps);
+        sm_json_key(&j, "read_share"), sm_json_f32(&j, read / b->read_gbps);
+    }
     sm_json_end_object(&j);
     if (!text.failed)
         fprintf(cli->out, "%s\n", text.data);
     sm_buffer_free(&text);
+}
+
+/* A plain read on all threads. */
+static double read_gbps(int threads)
+{
+    float *data = sm_alloc_aligned(COPY_BYTES, 1);
+    sm_pool *pool = NULL;
+    double best = 0;
+    if (data && (threads == 1 || sm_pool_new(threads, &pool) == 0)) {
+        memset(data, 0, COPY_BYTES);
+        for (int i = 0; i < 5; i++)
+            best = fmax(best, nn_measure_read_gbps(data, COPY_BYTES, pool));
+    }
+    sm_pool_free(pool);
+    sm_free(data);
+    return best;
 }
 
 static void show_machine(sm_cli *cli)
@@ -282,9 +348,10 @@ static void show_machine(sm_cli *cli)
     sm_cpu_detect(&cpu);
     fprintf(cli->out, "%s, %d cores; %s; samplemind %s\n", cpu.name, sm_cpu_count(), nn_backend_text(backend),
             sm_version());
-    fprintf(cli->out, "sgemm %d^3 on %d thread%s: %.1f GFLOP/s; memory copy: %.1f GB/s\n", SGEMM_SIZE,
+    fprintf(cli->out, "sgemm %d^3 on %d thread%s: %.1f GFLOP/s; memory read: %.1f GB/s, copy: %.1f GB/s\n", SGEMM_SIZE,
             (int)cli->common.threads, cli->common.threads == 1 ? "" : "s",
-            nn_measure_sgemm_gflops(SGEMM_SIZE, (int)cli->common.threads, 3), nn_measure_copy_gbps(COPY_BYTES, 3));
+            nn_measure_sgemm_gflops(SGEMM_SIZE, (int)cli->common.threads, 3), read_gbps((int)cli->common.threads),
+            nn_measure_copy_gbps(COPY_BYTES, 3));
     fprintf(cli->out, "%-16s %5s %9s %9s %9s %8s %9s %9s  %s\n", "model", "batch", "front ms", "whole ms", "GFLOP/s",
             "sgemm", "share", "x real", "sum");
 }
@@ -369,17 +436,22 @@ static int bench_run(sm_cli *cli, const void *args, char *const *operands, size_
 const sm_command sm_cmd_bench = {
     .name = "bench",
     .summary = "time the networks beside what this machine can do at all",
-    .description = "Made-up weights at official sizes, so nothing needs to be installed. Each line: patches of 10 s of "
-                   "audio, time of the\n"
-                   "front end and of the whole, arithmetic rate, the rate of sgemm in the same run, and the share of "
-                   "it that is reached\n"
-                   "(above 100 % where a method needs fewer multiplications than the definition).",
+    .description =
+        "Made-up weights at official sizes, so nothing needs to be installed. Each line: patches of 10 s of "
+        "audio, time of the\n"
+        "front end and of the whole, arithmetic rate, the rate of sgemm in the same run, and the share of "
+        "it that is reached\n"
+        "(above 100 % where a method needs fewer multiplications than the definition). A step of MusicGen is "
+        "bound by reading\n"
+        "its weights: that rate stands below, beside a plain read of as many bytes in the same run.",
     .operands = "[MODEL]...",
     .options = bench_options,
-    .common = SM_COMMON_THREADS | SM_COMMON_DEVICE | SM_COMMON_FORMAT,
+    .common = SM_COMMON_THREADS | SM_COMMON_DEVICE | SM_COMMON_INT8 | SM_COMMON_FORMAT,
     .examples = (const sm_example[]){ { "samplemind bench", "all models, one thread, f32" },
                                       { "samplemind bench crepe-tiny --threads 2 --profile",
                                         "one model on two cores, and where its time goes" },
+                                      { "samplemind bench musicgen-small --precision int8",
+                                        "a step of the language model with weights of 8 bits" },
                                       { 0 } },
     .args_size = sizeof(bench_args),
     .defaults = &(const bench_args){ .runs = 7 },

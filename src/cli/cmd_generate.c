@@ -242,7 +242,7 @@ const sm_command sm_cmd_generate = {
     .least_operands = 1,
     .most_operands = 1,
     .options = generate_options,
-    .common = SM_COMMON_DEVICE | SM_COMMON_FORMAT | SM_COMMON_PROGRESS,
+    .common = SM_COMMON_DEVICE | SM_COMMON_INT8 | SM_COMMON_FORMAT | SM_COMMON_PROGRESS,
     .examples =
         (const sm_example[]){
             { "samplemind generate 'tech house drum loop' --bars 8 --bpm 128", "a loop of exactly 661,500 samples" },

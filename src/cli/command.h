@@ -58,6 +58,7 @@ enum {
     SM_COMMON_MODELS = 1 << 9,     /* --models, --no-models */
     SM_COMMON_OVERWRITE = 1 << 10, /* --overwrite */
     SM_COMMON_LIBRARY = 1 << 11,   /* --library */
+    SM_COMMON_INT8 = 1 << 12,      /* --precision int8 is meant: no option of its own */
 };
 
 typedef struct {

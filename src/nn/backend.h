@@ -56,6 +56,7 @@ struct nn_step {
     int n_in;
     const char *op, *where;
     double macs;
+    double streamed; /* the backend may fill: bytes of weights that a run reads once, so that memory bounds it */
 };
 
 struct nn_backend {

@@ -259,6 +259,8 @@ typedef struct {
 } nn_memory;
 void nn_plan_memory(const nn_plan *p, nn_memory *out);
 double nn_plan_macs(const nn_plan *p); /* multiply-adds of the plain definition of the graph */
+/* Bytes of weights that a run reads once, for few rows each: what bounds such a plan is the memory's rate. */
+double nn_plan_streamed(const nn_plan *p);
 int nn_plan_inputs(const nn_plan *p);
 int nn_plan_outputs(const nn_plan *p);
 const char *nn_plan_input_name(const nn_plan *p, int i);
@@ -301,6 +303,8 @@ int nn_sgemm(bool transposed_b, int64_t m, int64_t n, int64_t k, const float *a,
 /* Machine limits, measured now: oneDNN sgemm n^3 GFLOP/s (multiply-add = 2) at this thread count, best of `runs`. */
 double nn_measure_sgemm_gflops(int n, int threads, int runs);
 double nn_measure_copy_gbps(size_t bytes, int runs);
+/* Reading these bytes once, in a row on each of the pool's threads (NULL: on the caller's). */
+double nn_measure_read_gbps(const float *data, size_t bytes, sm_pool *pool);
 bool nn_precision_native(nn_precision p);   /* on this CPU */
 const char *nn_backend_text(char out[128]); /* "onednn 2.6.3 (AVX-512 with BF16)" */
 

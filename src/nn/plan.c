@@ -28,6 +28,14 @@ double nn_plan_macs(const nn_plan *p)
     return p->macs;
 }
 
+double nn_plan_streamed(const nn_plan *p)
+{
+    double bytes = 0;
+    for (size_t i = 0; i < p->n_steps; i++)
+        bytes += p->steps[i].streamed;
+    return bytes;
+}
+
 int nn_plan_inputs(const nn_plan *p)
 {
     return p->n_inputs;

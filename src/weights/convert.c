@@ -27,6 +27,17 @@ float w_half(uint16_t h)
     return f;
 }
 
+/* v = q 2^(e - 10) with e >= -14, below which halves are spaced evenly; a q that rounds up to 2048 carries into the exponent. */
+uint16_t w_to_half(float v)
+{
+    const double size = fabs((double)v);
+    const unsigned sign = signbit(v) ? 0x8000u : 0;
+    if (!(size < 65520)) /* or NaN */
+        return (uint16_t)(sign | (isnan(v) ? 0x7E00u : 0x7C00u));
+    const int e = size > 0 ? SM_MAX(ilogb(size), -14) : -14;
+    return (uint16_t)(sign | ((unsigned)(e + 14) * 1024u + (unsigned)rint(scalbn(size, 10 - e))));
+}
+
 static void halves_plain(const uint8_t *p, size_t n, float *dst)
 {
     for (size_t i = 0; i < n; i++)

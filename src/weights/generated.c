@@ -20,6 +20,14 @@ int sm_weights_generated(uint64_t seed, sm_weights_rule rule, sm_weights **out)
     return 0;
 }
 
+int sm_weights_generated_half(uint64_t seed, sm_weights_rule rule, sm_weights **out)
+{
+    const int err = sm_weights_generated(seed, rule, out);
+    if (err == 0)
+        (*out)->half = true;
+    return err;
+}
+
 bool w_is_generated(const sm_weights *w)
 {
     return w->format && strcmp(w->format, "generated") == 0;
@@ -58,7 +66,7 @@ static void default_rule(const char *name, const nn_shape *shape, double *offset
     }
 }
 
-static int generate(sm_weights *w, const char *name, const char *key, const nn_shape *shape)
+static int generate(sm_weights *w, const char *name, const char *key, const nn_shape *shape, nn_type type)
 {
     double offset = 0, scale = 0;
     int err = w_check_shape(name, NN_F32, shape);
@@ -66,17 +74,24 @@ static int generate(sm_weights *w, const char *name, const char *key, const nn_s
         return err;
     if (!w->rule || !w->rule(name, shape, &offset, &scale))
         default_rule(name, shape, &offset, &scale);
-    w_tensor t = { .type = NN_F32, .shape = *shape, .scale_axis = -1 };
+    w_tensor t = { .type = type, .shape = *shape, .scale_axis = -1 };
     const size_t n = (size_t)nn_elements(shape);
-    float *values = sm_alloc_aligned(n, sizeof *values);
+    float *values = sm_alloc_aligned(n, nn_type_size(type));
     t.name = sm_arena_strdup(w->arena, key);
     if (!values || !t.name) {
         sm_free(values);
         return w_no_memory();
     }
     const uint64_t hash = sm_unit_hash(name, w->seed);
-    for (size_t i = 0; i < n; i++)
-        values[i] = (float)(offset + scale * sm_unit(hash, i));
+    for (size_t i = 0; i < n; i++) {
+        float v = (float)(offset + scale * sm_unit(hash, i));
+        if (w->half && shape->rank >= 2)
+            v = w_half(w_to_half(v));
+        if (type == NN_F16)
+            ((uint16_t *)(void *)values)[i] = w_to_half(v);
+        else
+            values[i] = v;
+    }
     t.bytes = (const uint8_t *)values;
     if ((err = w_add(w, &t)) < 0) {
         sm_free(values);
@@ -86,18 +101,20 @@ static int generate(sm_weights *w, const char *name, const char *key, const nn_s
     return 0;
 }
 
-int w_generate(sm_weights *w, const char *name, const nn_shape *shape, nn_tensor *out)
+int w_generate(sm_weights *w, const char *name, const nn_shape *shape, bool f32, nn_tensor *out)
 {
     char text[96], key[512];
     if (!shape)
         return sm_fail(SM_EUSAGE, "%s: %s needs a shape", w->label, name);
-    const int length = snprintf(key, sizeof key, "%s %s", name, nn_shape_text(shape, text));
+    const nn_type type = w->half && !f32 && shape->rank >= 2 ? NN_F16 : NN_F32;
+    const int length =
+        snprintf(key, sizeof key, "%s %s%s", name, nn_shape_text(shape, text), type == NN_F16 ? " f16" : "");
     if (length < 0 || (size_t)length >= sizeof key)
         return sm_fail(SM_ELIMIT, "%s: a name of %zu bytes", w->label, strlen(name));
     pthread_mutex_lock(&w->lock);
-    int err = w_find(w, key) ? 0 : generate(w, name, key, shape);
+    int err = w_find(w, key) ? 0 : generate(w, name, key, shape, type);
     if (err == 0)
-        *out = (nn_tensor){ NN_F32, *shape, w_find(w, key)->made, NULL, NULL, -1 };
+        *out = (nn_tensor){ type, *shape, w_find(w, key)->made, NULL, NULL, -1 };
     pthread_mutex_unlock(&w->lock);
     return err < 0 ? sm_fail_prefix(err, "%s: %s", w->label, name) : 0;
 }

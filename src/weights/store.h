@@ -58,6 +58,7 @@ struct sm_weights {
     /* sm_weights_generated only */
     uint64_t seed;
     sm_weights_rule rule;
+    bool half; /* matrices are stored in f16 */
 };
 
 /* ---- store.c ---- */
@@ -83,7 +84,7 @@ int w_folder_open(const char *dir, sm_weights **out);
 
 /* ---- generated.c ---- */
 bool w_is_generated(const sm_weights *w);
-int w_generate(sm_weights *w, const char *name, const nn_shape *shape, nn_tensor *out);
+int w_generate(sm_weights *w, const char *name, const nn_shape *shape, bool f32, nn_tensor *out);
 
 /* ---- convert.c ---- */
 /* n values of `type` to f32, without scales. src may have any alignment. */
@@ -91,6 +92,7 @@ void w_to_f32(nn_type type, const void *src, size_t n, float *dst);
 /* With scale and zero point; t->bytes or t->made must be there. */
 void w_dequantise(const w_tensor *t, const void *src, float *dst);
 float w_half(uint16_t h);
+uint16_t w_to_half(float v); /* the nearest, ties to even */
 
 /* ---- safetensors.c ---- */
 const char *w_safetensors_type(nn_type type); /* "F32"; NULL: has no name there */

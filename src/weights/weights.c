@@ -150,7 +150,7 @@ static int get(sm_weights *w, const char *name, const nn_shape *expected, bool f
 {
     memset(out, 0, sizeof *out);
     if (w_is_generated(w))
-        return w_generate(w, name, expected, out);
+        return w_generate(w, name, expected, f32, out);
     w_tensor *t = w_find(w, name);
     if (!t)
         return missing(w, name);

@@ -21,6 +21,8 @@ int sm_weights_open_memory(const void *data, size_t size, const char *label, sm_
  * returns true when it knows a special (offset, scale) for this tensor. */
 typedef bool (*sm_weights_rule)(const char *name, const nn_shape *shape, double *offset, double *scale);
 int sm_weights_generated(uint64_t seed, sm_weights_rule rule, sm_weights **out);
+/* The same, with all tensors of two or more dimensions stored in f16. */
+int sm_weights_generated_half(uint64_t seed, sm_weights_rule rule, sm_weights **out);
 void sm_weights_close(sm_weights *w);
 
 const char *sm_weights_label(const sm_weights *w); /* path, or "generated:SEED" */

@@ -461,6 +461,110 @@ static void requests_that_make_no_sense_are_refused(void **state)
     tiny_close(&t);
 }
 
+/* ---- weights of 8 bits ---- */
+
+/* Of each step of a greedy golden run, from the golden's own past: what the rounded model would choose. */
+typedef struct {
+    const int64_t *codes; /* the golden's [books][frames] */
+    sm_musicgen_size size;
+    int frames, known, column, equal, all; /* known: frames that no model chose */
+} rounded;
+
+enum { ENOUGH = -1000 /* no code of the library's */ };
+
+static int choose_rounded(void *user, int step, const float *logits, int rows)
+{
+    rounded *r = user;
+    const int card = r->size.card;
+    assert_int_equal(step, 0);
+    assert_int_equal(rows, 2);
+    for (int k = 0; k < r->size.codebooks; k++) {
+        const float *c = logits + k * card, *n = c + r->size.codebooks * card;
+        const int t = sm_musicgen_frame(&r->size, k, r->column, r->frames);
+        int best = 0;
+        for (int i = 1; i < card; i++)
+            if (n[i] + 3 * (c[i] - n[i]) > n[best] + 3 * (c[best] - n[best]))
+                best = i;
+        if (t >= r->known) {
+            r->equal += best == r->codes[k * r->frames + t];
+            r->all++;
+        }
+    }
+    return ENOUGH;
+}
+
+/* base: the golden's request; codes: the golden's [1, books, frames]. */
+static void compare_rounded(sm_musicgen *m, const sm_musicgen_request *base, const nn_tensor *codes, rounded *r)
+{
+    sm_musicgen_request q = *base;
+    int32_t prefix[512], out[512];
+    r->size = *sm_musicgen_size_in(m);
+    r->codes = codes->data;
+    r->frames = q.frames;
+    r->known = q.n_prefix;
+    assert_true(r->size.codebooks * q.frames <= 512);
+    q.variations = 1;
+    q.guidance = 3;
+    q.sampling.greedy = true;
+    q.watch = choose_rounded;
+    q.user = r;
+    q.prefix = prefix;
+    for (int t = base->n_prefix; t < q.frames; t++) {
+        for (int k = 0; k < r->size.codebooks; k++)
+            for (int i = 0; i < t; i++)
+                prefix[k * t + i] = (int32_t)r->codes[k * q.frames + i];
+        q.n_prefix = t;
+        r->column = t + 1;
+        assert_int_equal(sm_musicgen_generate(m, &q, out), ENOUGH);
+    }
+}
+
+/* What 8 bits may cost, by the issue of weights of 8 bits: a token of twenty. */
+static void expect_rounded(const char *name, const rounded *r)
+{
+    print_message("%s: %d of %d tokens\n", name, r->equal, r->all);
+    assert_true(r->all > 0 && r->equal >= 0.95 * r->all);
+}
+
+static void weights_of_8_bits_choose_the_originals_tokens(void **state)
+{
+    static const struct {
+        const char *file;
+        int books, frames, known;
+        bool melody, heard;
+    } rows[] = { { DATA "lm_tiny_greedy.safetensors", 4, 12, 0, false, false },
+                 { DATA "lm_tiny_prompt.safetensors", 4, 10, 4, false, false },
+                 { DATA "lm_tiny_stereo.safetensors", 8, 8, 0, false, false },
+                 { DATA "lm_tiny_melody.safetensors", 4, 8, 0, true, true },
+                 { DATA "lm_tiny_nomelody.safetensors", 4, 8, 0, true, false } };
+    const sm_musicgen_options o = { .precision = NN_PRECISION_INT8 };
+    float *x = melody(40000);
+    uint8_t chroma[24];
+    rounded r = { 0 };
+    (void)state;
+    if (!test_backend_there("onednn"))
+        test_skip("no fast backend");
+    test_ok(sm_musicgen_chroma(x, 40000, 24, chroma, NULL, NULL));
+    for (size_t i = 0; i < SM_LENGTH(rows); i++) {
+        sm_weights *golden = test_golden_open(rows[i].file);
+        nn_tensor codes;
+        tiny t;
+        tiny_open(&t, rows[i].books, rows[i].melody, text_a, 5, &o);
+        test_ok(sm_weights_get(golden, "out.codes", NULL, &codes));
+        const sm_musicgen_request q = { .condition = t.condition,
+                                        .n_condition = 5,
+                                        .frames = rows[i].frames,
+                                        .n_prefix = rows[i].known,
+                                        .chroma = rows[i].heard ? chroma : NULL };
+        compare_rounded(t.m, &q, &codes, &r);
+        print_message("%s: %d of %d so far\n", rows[i].file, r.equal, r.all);
+        tiny_close(&t);
+        sm_weights_close(golden);
+    }
+    expect_rounded("8 bits, small networks", &r);
+    free(x);
+}
+
 /* ---- the official size ---- */
 
 typedef struct {
@@ -539,6 +643,14 @@ static void the_official_size_is_the_originals(void **state)
     for (int i = 0; i < 64; i++)
         assert_int_equal(codes[i], ((const int64_t *)want.data)[i]);
     sm_musicgen_free(o.m);
+
+    const sm_musicgen_options bits = { .size = &size, .precision = NN_PRECISION_INT8, .threads = 2 };
+    const sm_musicgen_request q = { .condition = condition, .n_condition = 7, .frames = 16 };
+    rounded eight = { 0 };
+    test_ok(sm_musicgen_open(w, &bits, &o.m));
+    compare_rounded(o.m, &q, &want, &eight);
+    expect_rounded("8 bits, official size", &eight);
+    sm_musicgen_free(o.m);
     sm_weights_close(w);
     sm_weights_close(o.golden);
     free(hidden);
@@ -558,6 +670,7 @@ int main(void)
         cmocka_unit_test(the_delay_pattern_is_the_originals),
         cmocka_unit_test(long_generations_are_cut_into_the_originals_windows),
         cmocka_unit_test(variations_do_not_depend_on_each_other_nor_on_threads),
+        cmocka_unit_test(weights_of_8_bits_choose_the_originals_tokens),
         cmocka_unit_test(requests_that_make_no_sense_are_refused),
         cmocka_unit_test(the_official_size_is_the_originals),
     };

@@ -531,6 +531,8 @@ static void the_machine_can_be_measured(void **state)
     (void)state;
     assert_true(nn_measure_sgemm_gflops(128, 1, 2) > 0.01);
     assert_true(nn_measure_copy_gbps(1 << 20, 2) > 0.01);
+    static const float ones[1000];
+    assert_true(nn_measure_read_gbps(ones, sizeof ones, NULL) > 0.01);
     assert_non_null(strstr(nn_backend_text(text), "onednn"));
     assert_true(nn_precision_native(NN_PRECISION_F32));
 }

@@ -19,6 +19,25 @@ static void every_half_is_its_value(void **state)
     }
 }
 
+static void floats_go_to_the_nearest_half(void **state)
+{
+    static const struct {
+        float v;
+        uint16_t want;
+    } rows[] = { { 65519, 0x7BFF },        { 65520, 0x7C00 },
+                 { -INFINITY, 0xFC00 },    { 0x1p-25f, 0 },
+                 { 0x1.8p-24f, 2 },        { 0x1.000002p-25f, 1 },
+                 { 1 + 0x1p-11f, 0x3C00 }, { 1 + 0x3p-11f, 0x3C02 },
+                 { 2 - 0x1p-12f, 0x4000 }, { 0x1p-14f - 0x1p-26f, 0x0400 } };
+    (void)state;
+    for (uint32_t code = 0; code < 65536; code++)
+        if (!isnan(w_half((uint16_t)code)))
+            assert_int_equal(w_to_half(w_half((uint16_t)code)), code);
+    for (size_t i = 0; i < SM_LENGTH(rows); i++)
+        assert_int_equal(w_to_half(rows[i].v), rows[i].want);
+    assert_true(isnan(w_half(w_to_half(NAN))));
+}
+
 /* Whatever the processor has: bits as w_half gives them, at lengths around its width and from odd addresses. */
 static void rows_of_halves_equal_single_ones(void **state)
 {
@@ -95,6 +114,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_half_is_its_value),
+        cmocka_unit_test(floats_go_to_the_nearest_half),
         cmocka_unit_test(rows_of_halves_equal_single_ones),
         cmocka_unit_test(doubles_beyond_f32_become_infinite),
         cmocka_unit_test(long_rows_are_scaled_like_short_ones),

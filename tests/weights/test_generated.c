@@ -1,5 +1,9 @@
 #include "weights/fixture.h"
 
+#include <math.h>
+
+#include "weights/store.h"
+
 /* What shared/tools/genweights.py prints for these. */
 static void values_are_the_generators(void **state)
 {
@@ -79,6 +83,28 @@ static void a_tensor_is_made_once_for_each_shape(void **state)
     sm_weights_close(w);
 }
 
+static void matrices_may_be_stored_in_halves(void **state)
+{
+    sm_weights *w = NULL, *plain = NULL;
+    nn_tensor half, single, vector, exact;
+    (void)state;
+    test_ok(sm_weights_generated_half(1, NULL, &w));
+    test_ok(sm_weights_generated(1, NULL, &plain));
+    test_ok(sm_weights_get(w, "x", &NN_SHAPE(2, 3), &half));
+    test_ok(sm_weights_get_f32(w, "x", &NN_SHAPE(2, 3), &single));
+    test_ok(sm_weights_get(w, "b", &NN_SHAPE(6), &vector));
+    test_ok(sm_weights_get(plain, "x", &NN_SHAPE(2, 3), &exact));
+    assert_int_equal(half.type, NN_F16);
+    assert_int_equal(single.type, NN_F32);
+    assert_int_equal(vector.type, NN_F32);
+    for (int i = 0; i < 6; i++) {
+        assert_true(w_half(((const uint16_t *)half.data)[i]) == ((const float *)single.data)[i]);
+        assert_true(fabsf(((const float *)single.data)[i] - ((const float *)exact.data)[i]) <= 0x1p-12f * 2);
+    }
+    sm_weights_close(w);
+    sm_weights_close(plain);
+}
+
 static void shapes_are_needed_and_must_make_sense(void **state)
 {
     sm_weights *w = NULL;
@@ -97,6 +123,7 @@ int main(void)
         cmocka_unit_test(values_are_the_generators),
         cmocka_unit_test(a_rule_overrides_and_the_rest_follows_the_default),
         cmocka_unit_test(a_tensor_is_made_once_for_each_shape),
+        cmocka_unit_test(matrices_may_be_stored_in_halves),
         cmocka_unit_test(shapes_are_needed_and_must_make_sense),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

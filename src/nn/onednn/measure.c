@@ -1,5 +1,6 @@
 /* What this machine can do: the figures that results are compared with. */
 #include "nn/onednn/onednn.h"
+#include "nn/onednn/stream.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -45,6 +46,39 @@ double nn_measure_copy_gbps(size_t bytes, int runs)
     sm_free(from);
     sm_free(to);
     return best;
+}
+
+typedef struct {
+    const nn_stream_kernel *kernel;
+    const float *data;
+    int64_t n, part;
+    float sum[64]; /* kept, so that the reads are not left out */
+} reading;
+
+static int read_part(void *user, size_t i, int worker)
+{
+    reading *r = user;
+    const int64_t first = (int64_t)i * r->part, n = SM_MIN(r->part, r->n - first);
+    (void)worker;
+    r->sum[i] = n > 0 ? r->kernel->sum(r->data + first, n) : 0;
+    return 0;
+}
+
+double nn_measure_read_gbps(const float *data, size_t bytes, sm_pool *pool)
+{
+    reading r = { .kernel = nn_stream_best(), .data = data, .n = (int64_t)(bytes / sizeof *data) };
+    const int64_t parts = pool ? SM_MIN(sm_pool_threads(pool), (int)SM_LENGTH(r.sum)) : 1;
+    volatile float sum = 0;
+    r.part = (r.n + parts - 1) / parts;
+    const double start = sm_now_s();
+    if (pool)
+        sm_pool_run(pool, (size_t)parts, read_part, &r);
+    else
+        read_part(&r, 0, 0);
+    const double seconds = sm_now_s() - start;
+    for (int64_t i = 0; i < parts; i++)
+        sum += r.sum[i];
+    return 1e-9 * (double)bytes / SM_MAX(seconds, 1e-9);
 }
 
 bool nn_precision_native(nn_precision p)

@@ -33,6 +33,8 @@ typedef struct {
     /* y = softmax(scale q K^T) V over rows 0..seen-1; work: seen + 64 floats. */
     void (*attend)(const nn_stream_cache *k, const nn_stream_cache *v, const float *q, int64_t seen, float scale,
                    float *work, float *y);
+    /* The sum of n numbers: a plain read, beside which products are measured. */
+    float (*sum)(const float *x, int64_t n);
 } nn_stream_kernel;
 
 extern const nn_stream_kernel nn_stream_base, nn_stream_avx2, nn_stream_avx512;

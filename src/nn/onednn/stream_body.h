@@ -238,6 +238,51 @@ static void keep(const nn_stream_cache *c, int64_t at, const float *x)
         to[e] = nn_to_half(x[e]);
 }
 
+/* Sums of four vectors. */
+S_INLINE __m128 sums_of_four(vec a, vec b, vec c, vec d)
+{
+#if LANES_BITS == 512
+    const __m512 ab = _mm512_unpacklo_ps(a, b) + _mm512_unpackhi_ps(a, b),
+                 cd = _mm512_unpacklo_ps(c, d) + _mm512_unpackhi_ps(c, d);
+    const __m512 all = _mm512_shuffle_ps(ab, cd, 0x44) + _mm512_shuffle_ps(ab, cd, 0xEE);
+    const __m512 two = all + _mm512_shuffle_f32x4(all, all, 0x4E);
+    const __m512 one = two + _mm512_shuffle_f32x4(two, two, 0xB1);
+    return _mm512_castps512_ps128(one);
+#elif LANES_BITS == 256
+    const __m256 all = _mm256_hadd_ps(_mm256_hadd_ps(a, b), _mm256_hadd_ps(c, d));
+    return _mm256_castps256_ps128(all) + _mm256_extractf128_ps(all, 1);
+#else
+    _MM_TRANSPOSE4_PS(a, b, c, d);
+    return (a + b) + (c + d);
+#endif
+}
+
+enum { KEYS = 4 };
+
+/* q with KEYS keys, one behind the other. */
+S_INLINE void dots_as(nn_type type, const float *q, const char *k, int64_t d, float scale, float *score)
+{
+    const int64_t row = d * size_of(type);
+    vec sum[KEYS];
+    int64_t e = 0;
+    for (int64_t at = 0; at < KEYS * row; at += LINE)
+        _mm_prefetch(k + AHEAD + at, _MM_HINT_T1);
+#pragma GCC unroll 4
+    for (int j = 0; j < KEYS; j++)
+        sum[j] = v_zero();
+    for (; e + LANES <= d; e += LANES) {
+        const vec a = v_load(q + e);
+#pragma GCC unroll 4
+        for (int j = 0; j < KEYS; j++)
+            sum[j] = v_fma(a, load_as(type, k + j * row, e), sum[j]);
+    }
+    __m128 s = sums_of_four(sum[0], sum[1], sum[2], sum[3]);
+    for (; e < d; e++)
+        s += _mm_set1_ps(q[e]) * _mm_setr_ps(one_as(type, k, e), one_as(type, k + row, e), one_as(type, k + 2 * row, e),
+                                             one_as(type, k + 3 * row, e));
+    _mm_storeu_ps(score, s * _mm_set1_ps(scale));
+}
+
 S_INLINE float dot_as(nn_type type, const float *q, const char *k, int64_t d)
 {
     vec sum = v_zero();
@@ -250,25 +295,42 @@ S_INLINE float dot_as(nn_type type, const float *q, const char *k, int64_t d)
     return s;
 }
 
+/* `vectors` lanes of the weighted sum of rows, in two sums each. type and vectors are constants where this is inlined. */
+S_INLINE void weigh_some(nn_type type, int vectors, const char *v, const float *p, int64_t seen, int64_t row, int64_t e,
+                         float *y)
+{
+    vec even[4], odd[4];
+    int64_t j = 0;
+#pragma GCC unroll 4
+    for (int i = 0; i < vectors; i++)
+        even[i] = odd[i] = v_zero();
+    for (; j + 2 <= seen; j += 2) {
+        const vec a = v_set1(p[j]), b = v_set1(p[j + 1]);
+        const char *at = v + j * row;
+        for (int64_t line = 0; line < 2 * row; line += LINE)
+            _mm_prefetch(at + AHEAD + line, _MM_HINT_T1);
+#pragma GCC unroll 4
+        for (int i = 0; i < vectors; i++) {
+            even[i] = v_fma(a, load_as(type, at, e + i * LANES), even[i]);
+            odd[i] = v_fma(b, load_as(type, at + row, e + i * LANES), odd[i]);
+        }
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < vectors; i++) {
+        if (j < seen)
+            even[i] = v_fma(v_set1(p[j]), load_as(type, v + j * row, e + i * LANES), even[i]);
+        v_store(y + e + i * LANES, even[i] + odd[i]);
+    }
+}
+
 S_INLINE void weigh_as(nn_type type, const char *v, const float *p, int64_t seen, int64_t d, float *y)
 {
     const int64_t row = d * size_of(type);
     int64_t e = 0;
-    for (; e + 2 * LANES <= d; e += 2 * LANES) {
-        vec a = v_zero(), b = a;
-        for (int64_t j = 0; j < seen; j++) {
-            a = v_fma(v_set1(p[j]), load_as(type, v + j * row, e), a);
-            b = v_fma(v_set1(p[j]), load_as(type, v + j * row, e + LANES), b);
-        }
-        v_store(y + e, a);
-        v_store(y + e + LANES, b);
-    }
-    for (; e + LANES <= d; e += LANES) {
-        vec a = v_zero();
-        for (int64_t j = 0; j < seen; j++)
-            a = v_fma(v_set1(p[j]), load_as(type, v + j * row, e), a);
-        v_store(y + e, a);
-    }
+    for (; e + 4 * LANES <= d; e += 4 * LANES)
+        weigh_some(type, 4, v, p, seen, row, e, y);
+    for (; e + LANES <= d; e += LANES)
+        weigh_some(type, 1, v, p, seen, row, e, y);
     for (; e < d; e++) {
         float a = 0;
         for (int64_t j = 0; j < seen; j++)
@@ -304,7 +366,10 @@ S_INLINE void attend_as(nn_type type, const nn_stream_cache *k, const nn_stream_
                         float scale, float *work, float *y)
 {
     const int64_t row = k->d * size_of(type);
-    for (int64_t j = 0; j < seen; j++)
+    int64_t j = 0;
+    for (; j + KEYS <= seen; j += KEYS)
+        dots_as(type, q, (const char *)k->data + j * row, k->d, scale, work + j);
+    for (; j < seen; j++)
         work[j] = dot_as(type, q, (const char *)k->data + j * row, k->d) * scale;
     soften(work, seen);
     weigh_as(type, v->data, work, seen, k->d, y);
@@ -319,10 +384,31 @@ static void attend(const nn_stream_cache *k, const nn_stream_cache *v, const flo
         attend_as(NN_F32, k, v, q, seen, scale, work, y);
 }
 
+/* ---- a plain read ---- */
+
+static float sum(const float *x, int64_t n)
+{
+    vec s[8];
+    float rest = 0;
+    int64_t k = 0;
+    for (int i = 0; i < 8; i++)
+        s[i] = v_zero();
+    for (; k + 8 * LANES <= n; k += 8 * LANES)
+#pragma GCC unroll 8
+        for (int i = 0; i < 8; i++)
+            s[i] += v_load(x + k + i * LANES);
+    for (; k < n; k++)
+        rest += x[k];
+    for (int i = 1; i < 8; i++)
+        s[0] += s[i];
+    return v_sum(s[0]) + rest;
+}
+
 const nn_stream_kernel SIMD(nn_stream) = {
     .name = "stream " SIMD_TEXT,
     .product = product,
     .quantise = quantise,
     .keep = keep,
     .attend = attend,
+    .sum = sum,
 };

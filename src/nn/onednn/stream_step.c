@@ -232,6 +232,7 @@ int nn_dnnl_stream_step(nn_compiler *c, nn_id node, nn_step *out)
     const int64_t row = s->w.depth * (int64_t)nn_type_size(s->w.type);
     s->per_item = SM_CLAMP(ITEM / row / 4 * 4, 4, (s->width + 3) / 4 * 4);
     out->run = run_stream;
+    out->streamed = (double)(row * s->width);
     out->state = s;
     out->kernel = s->kernel->name;
     if (s->w.type == NN_I8 && s->w.depth < NN_STREAM_DEEPEST && (s->digits = nn_stream_digits_best())) {
