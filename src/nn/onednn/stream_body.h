@@ -98,6 +98,7 @@ S_INLINE int64_t size_of(nn_type type)
 S_INLINE void take(nn_type type, int rows, int outputs, int vectors, int64_t stride, int64_t depth, const char *p,
                    const float *x, int64_t k, vec sum[ROWS][OUTPUTS])
 {
+#pragma GCC unroll 2
     for (int u = 0; u < vectors; u++, k += LANES) {
         vec v[OUTPUTS];
 #pragma GCC unroll 4
