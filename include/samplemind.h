@@ -779,7 +779,8 @@ SM_API size_t sm_search_hits(const sm_search *s);                 /* on this pag
 SM_API const char *sm_search_path(const sm_search *s, size_t i);  /* NULL past the end */
 SM_API double sm_search_score(const sm_search *s, size_t i);      /* 0..1; NAN past the end */
 SM_API double sm_search_similarity(const sm_search *s, size_t i); /* 0..1; NAN without like: */
-/* A field of a result: *number (NAN: not known or a text), *text (NULL: not known or a number; borrowed). SM_EUSAGE: no such field. */
+/* A field of a result: *number (NAN: not known or a text), *text (NULL: not known or a number; borrowed). Either may be
+ * NULL. SM_EUSAGE: no such field. */
 SM_API int sm_search_value(sm_search *s, size_t i, const char *field, double *number, const char **text);
 SM_API int sm_search_json(sm_search *s, size_t i, const char **json); /* an object; borrowed until the next call */
 /* Why it ranks there: each word and target of the query, how well it is met, and by what ("brightness 12th percentile of bass"). */

@@ -126,9 +126,15 @@ double sm_search_similarity(const sm_search *s, size_t i)
 
 int sm_search_value(sm_search *s, size_t i, const char *field, double *number, const char **text)
 {
+    double own_number;
+    const char *own_text;
+    double *as_number = number ? number : &own_number;
+    const char **as_text = text ? text : &own_text;
+    *as_number = NAN;
+    *as_text = NULL;
     if (i >= search_hits(s->answer))
         return sm_fail(SM_EUSAGE, "hit %zu of %zu", i, search_hits(s->answer));
-    return search_value(s->answer, i, field, number, text);
+    return search_value(s->answer, i, field, as_number, as_text);
 }
 
 int sm_search_json(sm_search *s, size_t i, const char **json)
