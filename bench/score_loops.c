@@ -239,7 +239,8 @@ static void print_totals(const totals *t)
            t->octave, t->odd_tempo, t->odd_files, t->odd_octave);
     printf("key: %d of %d (relative %d, fifth %d); without key: %d of %d\n", t->key, t->keys, t->relative, t->fifth,
            t->no_key, t->no_key_files);
-    printf("%.1f s of sound in %.3f s of processor time: %.2f ms a second\n", t->seconds, t->spent, 1000 * t->spent / t->seconds);
+    printf("%.1f s of sound in %.3f s of processor time: %.2f ms a second\n", t->seconds, t->spent,
+           1000 * t->spent / t->seconds);
 }
 
 int main(int argc, char **argv)

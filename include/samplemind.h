@@ -342,8 +342,8 @@ typedef struct {
     const char *prompt;   /* must say something; at most 8192 bytes */
     const char *negative; /* what it should not be (Stable Audio, with guidance); NULL: nothing */
     int n;                /* sounds, of seeds seed, seed + 1, ...; default 1, at most 1000 */
-    uint64_t
-        seed; /* default 0; the same seed and request give the same bytes on any number of threads, alone or among others */
+    uint64_t seed; /* default 0; the same seed and request give the same bytes on any number of threads; with AVX-512
+                    * also alone and among others */
     double seconds; /* 0: as long as the model makes at once */
     double bars,
         bpm; /* bars > 0: instead, exactly so many bars of four beats at this tempo, as a loop. bpm alone: the tempo that
