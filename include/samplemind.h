@@ -342,7 +342,7 @@ typedef struct {
     const char *prompt;   /* must say something; at most 8192 bytes */
     const char *negative; /* what it should not be (Stable Audio, with guidance); NULL: nothing */
     int n;                /* sounds, of seeds seed, seed + 1, ...; default 1, at most 1000 */
-    uint64_t seed; /* default 0; the same seed and request give the same bytes on any number of threads; with AVX-512
+    uint64_t seed;  /* default 0; the same seed and request give the same bytes on any number of threads; with AVX-512
                     * also alone and among others */
     double seconds; /* 0: as long as the model makes at once */
     double bars,
