@@ -75,6 +75,17 @@ static int find_codec(const sm_weights *model, char **path)
     return err;
 }
 
+/* The codec's kernels want its weights in f32, whatever the file keeps them in. */
+static double widened_bytes(sm_weights *w)
+{
+    double bytes = 0;
+    for (size_t i = 0; i < sm_weights_count(w); i++) {
+        nn_tensor t;
+        bytes += sm_weights_at(w, i, &t) == 0 ? 4.0 * (double)nn_elements(&t.shape) : 0;
+    }
+    return bytes;
+}
+
 /* The codec beside the model's file, else the installed one. */
 static int open_codec(generator *g)
 {
@@ -91,7 +102,8 @@ static int open_codec(generator *g)
     }
     if (err == 0 && (err = sm_weights_open(path, &g->codec_weights)) == 0)
         err = sm_encodec_open(g->codec_weights, NULL, &o, &g->codec);
-    g->file_bytes += path ? bytes_of(path) : 0;
+    if (err == 0)
+        g->file_bytes += bytes_of(path) + widened_bytes(g->codec_weights);
     sm_free(path);
     return err;
 }
