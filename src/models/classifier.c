@@ -15,11 +15,15 @@
 
 /* clang-format off */
 static const sm_classifier_arch archs[] = {
-    /* the brief's: kernels 3x3, 32/64/128 filters, ReLU, 2x2 max-pool, flatten, dense 256, dropout .5 */
+    /* the brief's: kernels 3x3, 32/64/128 filters, ReLU, 2x2 max-pool, flatten, dense 256, dropout .5. Without norms it hardly learns */
     { .name = "cnn", .model = "samplemind-cnn", .summary = "three blocks of convolution, ReLU and pooling, flatten, dense 256",
       .stage = { { .channels = 32, .times = 1, .pool = { 2, 2 } }, { .channels = 64, .times = 1, .pool = { 2, 2 } },
                  { .channels = 128, .times = 1, .pool = { 2, 2 } } }, .stages = 3,
-      .pool = SM_POOL_FLATTEN, .dense = 256, .dropout = 0.5f },
+      .norm_in_training = true, .pool = SM_POOL_FLATTEN, .dense = 256, .dropout = 0.5f },
+    { .name = "cnn-tiny", .model = "samplemind-cnn", .summary = "an eighth of its channels: for trials",
+      .stage = { { .channels = 4, .times = 1, .pool = { 2, 2 } }, { .channels = 8, .times = 1, .pool = { 2, 2 } },
+                 { .channels = 16, .times = 1, .pool = { 2, 2 } } }, .stages = 3,
+      .norm_in_training = true, .pool = SM_POOL_FLATTEN, .dense = 32, .dropout = 0.1f },
     /* frequency is kept until the dense layer, and each place knows its own: where a partial stands counts, when it sounds does not */
     { .name = "res-freq", .model = "samplemind", .summary = "residual, 32 to 256 channels, knows frequency, pooled over time only",
       .stage = { { .channels = 32, .times = 1, .kernel = 5, .stride = 2 },
@@ -152,7 +156,7 @@ static nn_id norm(nn_graph *g, const nn_source *w, const char *layer, nn_id x, i
     const nn_id gamma = weight(g, w, layer, "weight", NN_SHAPE(n)), beta = weight(g, w, layer, "bias", NN_SHAPE(n));
     const nn_id mean = weight(g, w, layer, "running_mean", NN_SHAPE(n)),
                 var = weight(g, w, layer, "running_var", NN_SHAPE(n));
-    return nn_batch_norm(g, x, gamma, beta, mean, var, 1e-5f);
+    return nn_batch_norm(g, x, gamma, beta, mean, var, SM_CLASSIFIER_EPSILON);
 }
 
 /* Convolution k x k of the same size (divided by `stride`), with norm or bias. */

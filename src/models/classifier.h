@@ -35,6 +35,7 @@ typedef struct {
     int stages;
     bool
         norm; /* batch norm after each convolution and the dense layer; these then have no bias. Residual stages have it always */
+    bool norm_in_training; /* the same while it learns only: the file holds each norm folded into weights and biases */
     const char
         *base; /* instead of stages: the convolutions of this model, whose weights tuning begins with; NULL: none */
     int width; /* its channels are divided by this; 0: 1 */
@@ -45,6 +46,8 @@ typedef struct {
     int dense;     /* width of the embedding; 0: what the pool gives is the embedding */
     float dropout; /* while training: before the heads, and before the dense layer of networks with norms */
 } sm_classifier_arch;
+
+#define SM_CLASSIFIER_EPSILON 1e-5f /* of the norms: beside the variance */
 
 const sm_classifier_arch *sm_classifier_archs(size_t *n);
 const sm_classifier_arch *sm_classifier_arch_find(const char *name); /* NULL: unknown */

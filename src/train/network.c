@@ -171,19 +171,30 @@ static int find_ports(train_network *net)
     return err;
 }
 
+/* The row as it learns. */
+static const sm_classifier_arch *while_learning(sm_arena *arena, const sm_classifier_arch *a)
+{
+    sm_classifier_arch *copy = sm_arena_get(arena, 1, sizeof *copy, _Alignof(sm_classifier_arch));
+    if (copy) {
+        *copy = *a;
+        copy->norm |= a->norm_in_training;
+    }
+    return copy;
+}
+
 int train_network_open(const sm_classifier_arch *a, const train_head *heads, size_t n_heads, uint64_t seed,
                        const train_base *base, train_network *out)
 {
     nn_graph *g = NULL;
     int err = SM_ENOMEM;
-    *out = (train_network){ .arch = a, .n_heads = n_heads, .seed = seed, .at_patches = -1, .at_seed = -1 };
+    *out = (train_network){ .n_heads = n_heads, .seed = seed, .at_patches = -1, .at_seed = -1 };
     memcpy(out->heads, heads, n_heads * sizeof *heads);
     out->picture = (size_t)sm_classifier_frames(a) * (size_t)sm_classifier_bands(a);
     if (base)
         out->base = *base;
     out->arena = sm_arena_new();
     out->initial = (nn_source){ initial_get, out, "first values" };
-    if (out->arena && (g = nn_graph_new()))
+    if (out->arena && (out->arch = while_learning(out->arena, a)) && (g = nn_graph_new()))
         err = build(out, g);
     if (err == 0)
         err = nn_compile(g, &(nn_compile_options){ .threads = 1 }, &out->plan);

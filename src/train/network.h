@@ -37,8 +37,8 @@ typedef struct {
 } train_base;
 
 typedef struct {
-    const sm_classifier_arch *arch;
-    size_t picture; /* floats of one */
+    const sm_classifier_arch *arch; /* as it learns: its norms are there, also where the file has none */
+    size_t picture;                 /* floats of one */
     train_head heads[TRAIN_HEADS];
     size_t n_heads;
     sm_arena *arena;
@@ -79,7 +79,8 @@ int train_runner_run(train_runner *r, const float *parameters, train_shard *s);
 /* A plan for judging with these numbers: pictures [TRAIN_SHARD, ..] -> logits of each kept head, in the order of heads. The rows
  * must outlive it. */
 int train_network_judge(const train_network *n, const float *parameters, const float *stats, nn_plan **out);
-/* Writes the model: canonical tensors, f16 or f32, and metadata; temperature[] by kept head. */
+/* Writes the model: canonical tensors, f16 or f32, and metadata; temperature[] by kept head. Of an architecture with norms in training
+ * only each is folded into the layer before it: the file answers as the judge does, to rounding. */
 typedef struct {
     const char *key, *value;
 } train_meta;

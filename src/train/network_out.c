@@ -86,6 +86,64 @@ static int write_tensor(sm_safetensors_writer *w, const train_tensor *t, const f
     return err;
 }
 
+/* ---- norms that the file does not have: a layer and the norm behind it are one layer with a bias ---- */
+/* s = gamma / sqrt(variance + epsilon) and beta - mean * s, both [channels]. */
+static int fold_norm(rows *r, const char *layer, size_t channels, float *scale, float *bias)
+{
+    static const char *const parts[] = { "weight", "bias", "running_mean", "running_var" };
+    const float *x[SM_LENGTH(parts)];
+    for (size_t i = 0; i < SM_LENGTH(parts); i++) {
+        nn_tensor t;
+        char *name = sm_printf_new("%s.norm.%s", layer, parts[i]);
+        const int err = name ? rows_get(r, name, &NN_SHAPE((int64_t)channels), &t) : SM_ENOMEM;
+        sm_free(name);
+        if (err < 0)
+            return err;
+        x[i] = t.data;
+    }
+    for (size_t c = 0; c < channels; c++) {
+        const double s = (double)x[0][c] / sqrt((double)x[3][c] + (double)SM_CLASSIFIER_EPSILON);
+        scale[c] = (float)s;
+        bias[c] = (float)((double)x[1][c] - (double)x[2][c] * s);
+    }
+    return 0;
+}
+
+/* LAYER.weight [channels, ..] as LAYER.weight and LAYER.bias. */
+static int write_folded(sm_safetensors_writer *w, rows *r, const train_tensor *t, bool f16)
+{
+    const size_t channels = (size_t)t->shape.dim[0], each = t->n / channels;
+    char *layer = sm_strdup(t->name), *name = NULL;
+    float *x = sm_alloc(t->n + 2 * channels, sizeof *x), *scale = x ? x + t->n : NULL;
+    int err = SM_ENOMEM;
+    if (layer && x) {
+        layer[strlen(layer) - strlen(".weight")] = 0;
+        name = sm_printf_new("%s.bias", layer);
+        err = name ? fold_norm(r, layer, channels, scale, scale + channels) : SM_ENOMEM;
+    }
+    if (err == 0) {
+        train_tensor weight = *t, bias = { .name = name, .shape = NN_SHAPE((int64_t)channels), .n = channels };
+        for (size_t i = 0; i < t->n; i++)
+            x[i] = scale[i / each] * r->parameters[t->at + i];
+        weight.at = 0;
+        bias.at = t->n + channels;
+        err = write_tensor(w, &weight, x, f16);
+        if (err == 0)
+            err = write_tensor(w, &bias, x, f16);
+    }
+    sm_free(name);
+    sm_free(layer);
+    sm_free(x);
+    return err;
+}
+
+static int write_parameter(sm_safetensors_writer *w, rows *r, const train_tensor *t, bool folds, bool f16)
+{
+    if (!folds || !strncmp(t->name, "head.", 5))
+        return write_tensor(w, t, r->parameters, f16);
+    return strstr(t->name, ".norm.") ? 0 : write_folded(w, r, t, f16);
+}
+
 static int write_heads(sm_safetensors_writer *w, const train_network *n, const double *temperature)
 {
     sm_buffer text = { 0 }, first = { 0 };
@@ -138,6 +196,8 @@ static bool of_dropped_head(const train_network *n, const char *name)
 int train_network_write(const train_network *n, const float *parameters, const float *stats, const double *temperature,
                         bool f16, const train_meta *meta, size_t n_meta, const char *path)
 {
+    rows from = { n, parameters, stats };
+    const bool folds = n->arch && n->arch->norm_in_training;
     sm_safetensors_writer *w = NULL;
     int err = sm_safetensors_writer_open(path, &w);
     for (size_t i = 0; i < n_meta && err == 0; i++)
@@ -146,8 +206,8 @@ int train_network_write(const train_network *n, const float *parameters, const f
         err = write_heads(w, n, temperature);
     for (size_t i = 0; i < n->n_parameters && err == 0; i++)
         if (!of_dropped_head(n, n->parameters[i].name))
-            err = write_tensor(w, &n->parameters[i], parameters, f16);
-    for (size_t i = 0; i < n->n_stats && err == 0; i++)
+            err = write_parameter(w, &from, &n->parameters[i], folds, f16);
+    for (size_t i = 0; i < n->n_stats && err == 0 && !folds; i++)
         err = write_tensor(w, &n->stats[i], stats, f16);
     if (err == 0)
         return sm_safetensors_writer_commit(w);

@@ -149,14 +149,14 @@ static void one_and_two_threads_train_the_same_network(void **state)
     sm_sounds_close(s);
 }
 
-static void what_was_stopped_goes_on_as_if_it_had_not_been(void **state)
+static void assert_stopping_changes_nothing(const test_place *place, const char *arch)
 {
-    const test_place *place = *state;
     sm_sounds *s = open_sounds(place->folder, NULL);
     char second[160];
     sm_trained a, b;
     snprintf(second, sizeof second, "%s.resumed", place->path);
     sm_train_options whole = options_of(place->path), parts = options_of(second);
+    whole.arch = parts.arch = arch;
     test_ok(sm_train(s, &whole, &a));
     parts.stop_after = 2;
     test_fails(sm_train(s, &parts, &b), SM_ECANCELLED, "after 2 of 3 epochs");
@@ -173,6 +173,16 @@ static void what_was_stopped_goes_on_as_if_it_had_not_been(void **state)
     sm_trained_free(&a);
     sm_trained_free(&b);
     sm_sounds_close(s);
+}
+
+static void what_was_stopped_goes_on_as_if_it_had_not_been(void **state)
+{
+    assert_stopping_changes_nothing(*state, "tiny");
+}
+
+static void so_it_does_where_norms_are_folded_in_the_end(void **state)
+{
+    assert_stopping_changes_nothing(*state, "cnn-tiny");
 }
 
 static void what_cannot_be_read_is_told_and_left_out(void **state)
@@ -353,6 +363,7 @@ int main(void)
         WITH_SOUNDS(a_small_set_is_learned_by_heart),
         WITH_SOUNDS(one_and_two_threads_train_the_same_network),
         WITH_SOUNDS(what_was_stopped_goes_on_as_if_it_had_not_been),
+        WITH_SOUNDS(so_it_does_where_norms_are_folded_in_the_end),
         WITH_SOUNDS(what_cannot_be_read_is_told_and_left_out),
         WITH_SOUNDS(a_trained_file_says_what_it_is),
         WITH_SOUNDS(another_networks_convolutions_learn_on),
