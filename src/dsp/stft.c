@@ -1,11 +1,14 @@
 #include <kiss_fftr.h>
 #include <string.h>
 
-#include "dsp/dsp.h"
+#include "dsp/fft.h"
 
-/* One allocation each: KissFFT says how large its plans are. */
+/* Powers of two by own transforms, other sizes by KissFFT. One allocation each: KissFFT says how large its plans are. */
 struct dsp_fft {
     int n;
+    const dsp_fft_kernel *kernel; /* NULL: KissFFT */
+    dsp_fft_plan plan;
+    float *memory; /* of plan */
     kiss_fftr_cfg forward, inverse;
     kiss_fft_cpx *bins; /* n/2+1, scratch of the inverse: KissFFT does not promise to leave its input alone */
 };
@@ -18,6 +21,24 @@ static kiss_fftr_cfg plan_new(int n, int inverse)
     return memory ? kiss_fftr_alloc(n, inverse, memory, &size) : NULL;
 }
 
+static int open_kiss(dsp_fft *f)
+{
+    f->forward = plan_new(f->n, 0);
+    f->inverse = f->forward ? plan_new(f->n, 1) : NULL;
+    f->bins = f->inverse ? sm_alloc_aligned((size_t)f->n / 2 + 1, sizeof *f->bins) : NULL;
+    return f->bins ? 0 : SM_ENOMEM;
+}
+
+static int open_own(dsp_fft *f)
+{
+    f->memory = sm_alloc_aligned(dsp_fft_plan_floats(f->n), sizeof *f->memory);
+    if (!f->memory)
+        return SM_ENOMEM;
+    dsp_fft_plan_fill(&f->plan, f->n, f->memory);
+    f->kernel = dsp_fft_best();
+    return 0;
+}
+
 int dsp_fft_new(int n, dsp_fft **out)
 {
     *out = NULL;
@@ -27,10 +48,7 @@ int dsp_fft_new(int n, dsp_fft **out)
     if (!f)
         return SM_ENOMEM;
     f->n = n;
-    f->forward = plan_new(n, 0);
-    f->inverse = f->forward ? plan_new(n, 1) : NULL;
-    f->bins = f->inverse ? sm_alloc_aligned((size_t)n / 2 + 1, sizeof *f->bins) : NULL;
-    if (!f->bins) {
+    if ((n >= DSP_FFT_LEAST && n <= DSP_FFT_MOST && !(n & (n - 1)) ? open_own : open_kiss)(f) < 0) {
         dsp_fft_free(f);
         return SM_ENOMEM;
     }
@@ -42,6 +60,7 @@ void dsp_fft_free(dsp_fft *f)
 {
     if (!f)
         return;
+    sm_free(f->memory);
     sm_free(f->forward);
     sm_free(f->inverse);
     sm_free(f->bins);
@@ -50,14 +69,21 @@ void dsp_fft_free(dsp_fft *f)
 
 void dsp_fft_forward(dsp_fft *f, const float *x, float *re_im)
 {
-    kiss_fftr(f->forward, x, (kiss_fft_cpx *)(void *)re_im);
+    if (f->kernel)
+        f->kernel->forward(&f->plan, x, re_im);
+    else
+        kiss_fftr(f->forward, x, (kiss_fft_cpx *)(void *)re_im);
 }
 
 void dsp_fft_inverse(dsp_fft *f, const float *re_im, float *x)
 {
-    const float scale = 1.0f / (float)f->n;
-    memcpy(f->bins, re_im, ((size_t)f->n / 2 + 1) * sizeof *f->bins);
-    kiss_fftri(f->inverse, f->bins, x);
+    const float scale = f->kernel ? 2.0f / (float)f->n : 1.0f / (float)f->n;
+    if (f->kernel) {
+        f->kernel->inverse(&f->plan, re_im, x);
+    } else {
+        memcpy(f->bins, re_im, ((size_t)f->n / 2 + 1) * sizeof *f->bins);
+        kiss_fftri(f->inverse, f->bins, x);
+    }
     for (int i = 0; i < f->n; i++)
         x[i] *= scale;
 }

@@ -393,7 +393,7 @@ static const sm_classes instruments = { SM_INSTRUMENTS, sm_instruments, NULL, "d
                .when_short = SM_SHORT_ZERO,                                                                            \
                .skip_below = 8, /* some 63 dB below full scale */                                                      \
                .batch = 32 },                                                                                          \
-    .bench = { 10, 10, NULL }, .activation = "softmax", .embedding = true, .recognise = recognise, .build = build,     \
+    .bench = { 10, 15.36, NULL }, .activation = "softmax", .embedding = true, .recognise = recognise, .build = build,  \
     .prepare = prepare, .hear = hear
 
 const sm_model sm_model_samplemind = { CLASSIFIER("samplemind", "samplemind",
@@ -415,7 +415,7 @@ const sm_model sm_model_samplemind_cnn = { CLASSIFIER("samplemind-cnn", "samplem
                .when_short = SM_SHORT_ZERO,                                                                            \
                .skip_below = 4.25f, /* some 63 dB below full scale */                                                  \
                .batch = 32 },                                                                                          \
-    .bench = { 10, 10, NULL }, .activation = "softmax", .recognise = recognise, .build = build,                        \
+    .bench = { 10, 0.1 * PATCH + 0.15, NULL }, .activation = "softmax", .recognise = recognise, .build = build,        \
     .prepare = prepare_tuned, .hear = hear
 
 const sm_model sm_model_samplemind_tuned = {
