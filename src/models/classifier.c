@@ -255,7 +255,7 @@ nn_id sm_classifier_embedding(nn_graph *g, const nn_source *w, const sm_classifi
     x = pooled(g, a, x);
     if (!a->dense)
         return nn_tap(g, "dense", x);
-    if (a->norm)
+    if (a->norm && !a->norm_in_training)
         x = nn_dropout(g, x, a->dropout); /* only in graphs that train */
     const int64_t in = nn_shape_of(g, x).dim[1];
     x = nn_linear(g, x, weight(g, w, "dense", "weight", NN_SHAPE(a->dense, in)),

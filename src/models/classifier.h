@@ -44,7 +44,7 @@ typedef struct {
     bool coordinate;   /* a second input channel: -1 at the lowest mel band .. 1 at the highest */
     sm_classifier_pool pool;
     int dense;     /* width of the embedding; 0: what the pool gives is the embedding */
-    float dropout; /* while training: before the heads, and before the dense layer of networks with norms */
+    float dropout; /* while training: before the heads, and before the dense layer of networks that keep their norms */
 } sm_classifier_arch;
 
 #define SM_CLASSIFIER_EPSILON 1e-5f /* of the norms: beside the variance */
