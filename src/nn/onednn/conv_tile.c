@@ -1,6 +1,6 @@
 /* Convolutions as products in tiles, their input read where it lies: with channels last the numbers under a filter row are one run, so
  * each row of the left operand is a few runs ("slabs"), and rows lie stride x channels apart. Only rows that reach over the edge are
- * gathered. A transposed convolution whose filter is a multiple of its stride is the same: output stride * q + r is the sum over
+ * gathered; of few channels, lines are copied with zeros around them. A transposed convolution whose filter is a multiple of its stride is the same: output stride * q + r is the sum over
  * i of x[q - i] W[r + stride * i], so position q has `stride` phases of channels and nothing is added up afterwards. */
 #include "nn/onednn/tile_finish.h"
 
@@ -25,6 +25,7 @@ typedef struct {
     int slabs, depth, slabs_a_row; /* slabs of one filter row */
     int64_t lead, tail;            /* positions of a line whose filters reach over its ends */
     int64_t step, segments;        /* rows of a segment between them; segments of a line */
+    int64_t width;                 /* of lines that are copied, in positions; 0: rows are gathered */
     size_t worker_floats;
 } tile_conv;
 
@@ -113,7 +114,7 @@ static void cut_line(tile_conv *t)
     const int64_t first = (s->pad[1] + s->stride[1] - 1) / s->stride[1];
     const int64_t last = reach < 0 ? -1 : reach / s->stride[1]; /* the last position that lies inside */
 
-    t->lead = last < first ? line : SM_MIN(line, rounded(first, tile));
+    t->lead = last < first || t->width ? line : SM_MIN(line, rounded(first, tile));
     t->tail = SM_MIN(line - t->lead, rounded(SM_MAX(line - 1 - last, 0), tile));
     const int64_t between = line - t->lead - t->tail, pieces = (between + NN_TILE_BLOCK - 1) / NN_TILE_BLOCK;
     t->step = pieces ? rounded((between + pieces - 1) / pieces, tile) : tile;
@@ -168,6 +169,27 @@ static void gather(const tile_conv *t, const float *x, int64_t y0, int64_t first
             }
 }
 
+/* The lines under the filters of these rows, with zeros around the image: [slabs][width][channels]. */
+static void copy_lines(const tile_conv *t, const float *x, int64_t y0, int64_t first, int rows, float *to)
+{
+    const conv_shape *s = &t->shape;
+    const int64_t z0 = first * s->stride[1] - s->pad[1];
+    const int64_t width = (int64_t)(rows - 1) * s->stride[1] + (int64_t)(s->kernel[1] - 1) * s->dilation[1] + 1;
+    const int64_t before = SM_CLAMP(-z0, 0, width), inside = SM_CLAMP(s->in[1] - z0 - before, 0, width - before);
+    const size_t number = (size_t)s->channels * sizeof *to;
+
+    for (int p = 0; p < s->kernel[0]; p++, to += t->width * s->channels) {
+        const int64_t y = y0 + (int64_t)p * s->dilation[0];
+        if (y < 0 || y >= s->in[0]) {
+            memset(to, 0, (size_t)width * number);
+            continue;
+        }
+        memset(to, 0, (size_t)before * number);
+        memcpy(to + before * s->channels, x + (y * s->in[1] + z0 + before) * s->channels, (size_t)inside * number);
+        memset(to + (before + inside) * s->channels, 0, (size_t)(width - before - inside) * number);
+    }
+}
+
 /* Where the rows of each phase go: [phases][NN_TILE_BLOCK]. */
 static void place_rows(const tile_conv *t, int64_t item, int64_t line, int64_t first, int rows, int64_t *at)
 {
@@ -210,9 +232,9 @@ static void run_segment(const tile_job *j, int64_t item, int64_t line, int64_t i
     nn_tile_rows a = { .depth = t->depth };
 
     if (segment(t, i, &first, &rows)) {
-        gather(t, x, y0, first, rows, gathered);
+        (t->width ? copy_lines : gather)(t, x, y0, first, rows, gathered);
         a.data = gathered;
-        a.row = (int64_t)t->slabs * t->depth;
+        a.row = t->width ? (int64_t)s->stride[1] * s->channels : (int64_t)t->slabs * t->depth;
         a.slab = t->own_slab;
     } else {
         filter_rows(s, y0, &row0, &row1);
@@ -332,6 +354,8 @@ static int pack(nn_compiler *c, nn_id id, tile_conv *t)
 
 /* ---- the step ---- */
 
+enum { FEW_CHANNELS = 16 }; /* to gather rows would be more calls than numbers */
+
 static int plan_slabs(nn_compiler *c, tile_conv *t)
 {
     const conv_shape *s = &t->shape;
@@ -345,14 +369,19 @@ static int plan_slabs(nn_compiler *c, tile_conv *t)
     if (!t->slab)
         return SM_ENOMEM;
     t->own_slab = t->slab + t->slabs;
+    t->width = joined && s->kernel[1] > 1 && s->channels < FEW_CHANNELS
+                   ? (int64_t)(SM_MIN(s->grid[1], NN_TILE_BLOCK) - 1) * s->stride[1] + s->kernel[1]
+                   : 0;
     for (int i = 0; i < t->slabs; i++) {
         const int64_t y = (int64_t)(i / t->slabs_a_row) * s->dilation[0],
                       z = (int64_t)(i % t->slabs_a_row) * s->dilation[1];
         t->slab[i] = (y * s->in[1] + z) * s->channels;
-        t->own_slab[i] = (int64_t)i * t->depth;
+        t->own_slab[i] = (int64_t)i * (t->width ? t->width * s->channels : t->depth);
     }
     cut_line(t);
-    const int64_t gathered = t->lead || t->tail ? (int64_t)NN_TILE_BLOCK * t->slabs * t->depth : 0;
+    const int64_t gathered = t->width             ? t->slabs * t->width * s->channels
+                             : t->lead || t->tail ? (int64_t)NN_TILE_BLOCK * t->slabs * t->depth
+                                                  : 0;
     t->worker_floats =
         (size_t)rounded((int64_t)NN_TILE_BLOCK * (NN_TILE_COLUMNS * lanes + 2 * s->phases) + gathered, 16) +
         NN_TILE_APART;

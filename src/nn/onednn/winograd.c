@@ -385,15 +385,20 @@ static bool read_shape(const nn_node *n, const nn_shape *x, const nn_shape *w, w
     return true;
 }
 
-/* In vector multiply-adds: products, and some for each number that is transformed; against those of a direct convolution. Weights are
- * several times as many: they pay from some dozens of tiles on. */
+/* In vector multiply-adds: products, and some for each number that is transformed; against those of a direct convolution, whose lines are
+ * rounded up to whole tiles. Weights are several times as many, and each costs as much to read as some products: along one axis they pay
+ * from some dozens of tiles on, along two (a quarter of the products) from a few. */
 static bool pays(const winograd *s, int columns)
 {
-    const double tiles = (double)s->total, c = s->depth, k = columns;
-    const double direct = (double)(s->batch * s->grid[0] * s->grid[1]) * all_taps(s) * c * k;
+    const int64_t rows = nn_tiles_best()->rows;
+    const double tiles = (double)s->total, c = s->depth, k = columns, read = s->axes == 2 ? 8 : 0;
+    const double lines = (double)(s->batch * s->grid[0] * (s->axes == 2 ? rounded(s->grid[1], rows) : s->grid[1]));
+    const double products = s->axes == 2 ? (double)rounded(s->total, rows) : tiles;
+    const double direct = (lines + read) * all_taps(s) * c * k;
     const double transforms = s->axes == 2 ? 250 * c + 200 * k : 25 * c + 25 * k;
 
-    return s->total >= 48 && s->channels >= 8 && columns >= 8 && tiles * (s->bins * c * k + transforms) < 0.85 * direct;
+    return s->channels >= 8 && columns >= 8 && s->total >= (s->axes == 2 ? 4 : 48) &&
+           (products + read) * s->bins * c * k + tiles * transforms < 0.85 * direct;
 }
 
 static void plan_memory(nn_compiler *c, winograd *s)
