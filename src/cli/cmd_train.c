@@ -22,10 +22,12 @@ typedef struct {
 
 #define AT(field) offsetof(train_args, field)
 static const sm_option train_options[] = {
-    { 'a', "arch", SM_OPT_STRING, AT(arch), "NAME", "architecture (default: res-freq; --list shows all)", 0 },
+    { 'a', "arch", SM_OPT_STRING, AT(arch), "NAME",
+      "architecture (default: res-freq, with --tune what --on has; --list shows all)", 0 },
     { 0, "on", SM_OPT_STRING, AT(on), "MODEL",
       "instead: one layer on this model's embedding (yamnet), learned in a minute", 0 },
-    { 0, "tune", SM_OPT_FLAG, AT(tune), NULL, "with --on: its convolutions learn on as well (minutes to hours)", 0 },
+    { 0, "tune", SM_OPT_FLAG, AT(tune), NULL,
+      "with --on: its convolutions learn on as well; one of ours learns on whole (minutes to hours)", 0 },
     { 0, "base-lr", SM_OPT_NUMBER, AT(base_rate), "RATE",
       "with --tune: highest rate of its convolutions (default: 0.0002)", 0 },
     { 0, "base-slower", SM_OPT_NUMBER, AT(base_slower), "0..1",
@@ -266,7 +268,7 @@ static int report(sm_cli *cli, const train_args *a, sm_sounds *s, const sm_train
 
 static void take_options(const sm_cli *cli, const train_args *a, sm_train_options *o)
 {
-    o->arch = a->tune && !strcmp(a->arch, "res-freq") ? "yamnet-tuned" : a->arch;
+    o->arch = a->arch ? a->arch : "res-freq";
     o->base = a->tune ? a->on : NULL;
     o->base_rate = a->base_rate;
     o->base_slower = a->base_slower;
@@ -357,11 +359,13 @@ static int train_run(sm_cli *cli, const void *args, char *const *operands, size_
     }
     sm_train_options_init(&o);
     take_options(cli, a, &o);
+    if (a->tune && !a->arch)
+        err = sm_train_arch_on(a->on, &o.arch);
     if (err == 0 && a->augment)
         err = sm_augment_parse(&o.augment, a->augment);
     o.progress = on_progress;
     o.user = &s;
-    const sm_classifier_arch *arch = sm_classifier_arch_find(o.arch);
+    const sm_classifier_arch *arch = err == 0 ? sm_classifier_arch_find(o.arch) : NULL;
     if (err == 0 && !arch)
         err = sm_cli_usage(cli, "there is no architecture \"%s\"; --list shows all", o.arch);
     const char *front_end = a->front_end || !arch ? a->front_end : sm_model_find(arch->model)->needs.front_end;
@@ -399,12 +403,13 @@ const sm_command sm_cmd_train = {
                                         "from few sounds: on what YAMNet has learned" },
                                       { "samplemind train my-sounds --on yamnet --tune -o mine.safetensors",
                                         "from some hundred sounds on: what YAMNet has learned learns on" },
+                                      { "samplemind train my-sounds --on samplemind --tune -e 10 -o mine.safetensors",
+                                        "what comes with the program goes on, with your sounds" },
                                       { "samplemind train --from-corrections",
                                         "from what you corrected in the library, and confirmed in dataset verify" },
                                       { 0 } },
     .args_size = sizeof(train_args),
-    .defaults = &(const train_args){ .arch = "res-freq",
-                                     .batch = 64,
+    .defaults = &(const train_args){ .batch = 64,
                                      .base_rate = 2e-4,
                                      .base_slower = 1,
                                      .warmup = 0.05,

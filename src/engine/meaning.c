@@ -65,7 +65,7 @@ static const struct {
 } experts[EXPERTS] = { { "samplemind", 0.5 },
                        { "samplemind-cnn", 0.5 }, /* only in the place of the first */
                        { "samplemind-tuned", 0.5 },
-                       { "samplemind-tuned-long", 0.5 } };
+                       { "samplemind-tuned-wide", 0.5 } };
 static const double least_probability = 1e-4;
 /* Below `sure` the layer's probabilities come in as well: p^(1 - weight) q^weight; */
 static const double layer_weight = 0.2;

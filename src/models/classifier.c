@@ -59,8 +59,8 @@ static const sm_classifier_arch archs[] = {
     /* YAMNet's convolutions, learned from two million videos, learn on: `samplemind train --on yamnet --tune` */
     { .name = "yamnet-tuned", .model = "samplemind-tuned", .summary = "YAMNet's convolutions, and one layer: for --on yamnet --tune",
       .base = "yamnet", .frames = 96, .bands = 64, .pool = SM_POOL_ALL, .dropout = 0.3f },
-    { .name = "yamnet-long", .model = "samplemind-tuned-long", .summary = "the same on half as much again: the first 1.5 s",
-      .base = "yamnet", .frames = 144, .bands = 64, .pool = SM_POOL_ALL, .dropout = 0.3f },
+    { .name = "yamnet-wide", .model = "samplemind-tuned-wide", .summary = "the same with 16 bands more, up to 13.7 kHz",
+      .base = "yamnet", .frames = 96, .bands = 80, .pool = SM_POOL_ALL, .dropout = 0.3f },
     { .name = "yamnet-tiny", .model = "samplemind-tuned", .summary = "an eighth of its channels: for trials",
       .base = "yamnet", .width = 8, .frames = 96, .bands = 64, .pool = SM_POOL_ALL, .dropout = 0.1f },
     { .name = "tiny", .model = "samplemind", .summary = "for trials: an eighth of everything",
@@ -401,25 +401,26 @@ const sm_model sm_model_samplemind = { CLASSIFIER("samplemind", "samplemind",
 const sm_model sm_model_samplemind_cnn = { CLASSIFIER("samplemind-cnn", "samplemind_cnn",
                                                       "instrument of a one-shot, by the simplest network") };
 
-/* Copies of YAMNet's ears that have listened to one-shots: to the first second, and to half as much again. A longer sound is heard
- * once more every 6 s, as by the one above. */
-#define TUNED(NAME, PATCH, SUMMARY)                                                                                    \
+/* Copies of YAMNet's ears that have listened to one-shots: with its own bands, and with 16 above them. A longer sound is heard once
+ * more every 6 s, as by the one above. */
+#define TUNED(NAME, RATE, FRONT_END, BANDS, SUMMARY)                                                                   \
     .name = NAME, .task = SM_TASK_TAGS, .field = NAME, .summary = SUMMARY, .licence = "Apache-2.0",                    \
     .page = "docs/training.md", .classes = &instruments,                                                               \
-    .needs = { .rate_hz = 16000,                                                                                       \
+    .needs = { .rate_hz = RATE,                                                                                        \
                .resample = SM_RESAMPLE_SOXR,                                                                           \
-               .front_end = "samplemind-16k",                                                                          \
-               .bands = 64,                                                                                            \
-               .patch = PATCH,                                                                                         \
+               .front_end = FRONT_END,                                                                                 \
+               .bands = BANDS,                                                                                         \
+               .patch = 96,                                                                                            \
                .hop = 616,                                                                                             \
                .when_short = SM_SHORT_ZERO,                                                                            \
                .skip_below = 4.25f, /* some 63 dB below full scale */                                                  \
                .batch = 32 },                                                                                          \
-    .bench = { 10, 0.1 * PATCH + 0.15, NULL }, .activation = "softmax", .recognise = recognise, .build = build,        \
+    .bench = { 10, 9.75, NULL }, .activation = "softmax", .recognise = recognise, .build = build,                      \
     .prepare = prepare_tuned, .hear = hear
 
 const sm_model sm_model_samplemind_tuned = {
-    TUNED("samplemind-tuned", 96, "instrument of a one-shot, by YAMNet's convolutions after they have learned on")
+    TUNED("samplemind-tuned", 16000, "samplemind-16k", 64,
+          "instrument of a one-shot, by YAMNet's convolutions after they have learned on")
 };
-const sm_model sm_model_samplemind_tuned_long = { TUNED("samplemind-tuned-long", 144,
-                                                        "the same on the first 1.5 s of a sound") };
+const sm_model sm_model_samplemind_tuned_wide = { TUNED("samplemind-tuned-wide", 32000, "samplemind-wide", 80,
+                                                        "the same, hearing up to 13.7 kHz") };

@@ -25,8 +25,8 @@ SHIP(yamnet, "models/samplemind-yamnet.safetensors")
 #ifdef SM_SHIPPED_samplemind_tuned
 SHIP(tuned, "models/samplemind-tuned.safetensors")
 #endif
-#ifdef SM_SHIPPED_samplemind_tuned_long
-SHIP(tuned_long, "models/samplemind-tuned-long.safetensors")
+#ifdef SM_SHIPPED_samplemind_tuned_wide
+SHIP(tuned_wide, "models/samplemind-tuned-wide.safetensors")
 #endif
 
 const void *sm_model_shipped(const char *name, size_t *size)
@@ -43,8 +43,8 @@ const void *sm_model_shipped(const char *name, size_t *size)
 #ifdef SM_SHIPPED_samplemind_tuned
         { "samplemind-tuned", sm_shipped_tuned_begin, sm_shipped_tuned_end },
 #endif
-#ifdef SM_SHIPPED_samplemind_tuned_long
-        { "samplemind-tuned-long", sm_shipped_tuned_long_begin, sm_shipped_tuned_long_end },
+#ifdef SM_SHIPPED_samplemind_tuned_wide
+        { "samplemind-tuned-wide", sm_shipped_tuned_wide_begin, sm_shipped_tuned_wide_end },
 #endif
         { "", NULL, NULL }
     };

@@ -92,7 +92,7 @@ static int choose(judging *j)
 
 int trainer_instrument_models(sm_buffer *list)
 {
-    static const char *const names[] = { "samplemind", "samplemind-cnn",   "samplemind-tuned", "samplemind-tuned-long",
+    static const char *const names[] = { "samplemind", "samplemind-cnn",   "samplemind-tuned", "samplemind-tuned-wide",
                                          "yamnet",     "samplemind-yamnet" };
     bool there = false, yamnet = false;
     for (size_t i = 0; i < SM_LENGTH(names); i++) {

@@ -32,11 +32,29 @@ static void fill(uint64_t seed, const char *name, const nn_shape *shape, float *
         x[i] = (float)(scale * train_normal(&r));
 }
 
+const train_head *train_network_head(const train_network *n, const char *tensor)
+{
+    for (size_t i = 0; i < n->n_heads && !strncmp(tensor, "head.", 5); i++) {
+        const size_t k = strlen(n->heads[i].name);
+        if (!strncmp(tensor + 5, n->heads[i].name, k) && tensor[5 + k] == '.')
+            return &n->heads[i];
+    }
+    return NULL;
+}
+
+static bool has_base(const train_network *net, const char *tensor)
+{
+    const train_head *h = train_network_head(net, tensor);
+    if (!net->base.weights.get)
+        return false;
+    return net->base.whole ? !h || h->known : sm_classifier_is_base(net->arch, tensor);
+}
+
 /* The base's own numbers where it has some. */
 static int first_values(train_network *net, const train_tensor *t, float *x)
 {
     nn_tensor from;
-    if (!net->base.weights.get || !sm_classifier_is_base(net->arch, t->name)) {
+    if (!has_base(net, t->name)) {
         fill(net->seed, t->name, &t->shape, x, t->n);
         return 0;
     }
@@ -88,8 +106,10 @@ static int build(train_network *net, nn_graph *g)
 static float pace_of(const train_network *net, const char *name)
 {
     enum { LAYERS = 14 };
-    if (!sm_classifier_is_base(net->arch, name) || !net->base.weights.get)
+    if (!has_base(net, name))
         return 1;
+    if (net->base.whole)
+        return (float)net->base.pace;
     const int layer = (int)strtol(name + strlen("layer"), NULL, 10);
     return layer <= net->base.frozen ? 0 : (float)(net->base.pace * pow(net->base.slower, LAYERS - layer));
 }
@@ -220,8 +240,8 @@ int train_network_initial(train_network *n, float *parameters, float *stats)
     int err = 0;
     for (size_t i = 0; i < n->n_parameters && err == 0; i++)
         err = first_values(n, &n->parameters[i], parameters + n->parameters[i].at);
-    for (size_t i = 0; i < n->n_stats; i++)
-        fill(n->seed, n->stats[i].name, &n->stats[i].shape, stats + n->stats[i].at, n->stats[i].n);
+    for (size_t i = 0; i < n->n_stats && err == 0; i++)
+        err = first_values(n, &n->stats[i], stats + n->stats[i].at);
     return err;
 }
 

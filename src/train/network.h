@@ -16,6 +16,7 @@ typedef struct {
     size_t n_classes;
     const char *const *classes; /* NULL: the teacher's */
     bool kept;                  /* in the file; a teacher's is not */
+    bool known;                 /* a base of the same architecture has it, with the same classes */
 } train_head;
 
 /* A tensor inside the row of floats. */
@@ -28,9 +29,11 @@ typedef struct {
     int input, output; /* ports of the training plan; -1: none (running statistics have no input) */
 } train_tensor;
 
-/* Where the first values of an architecture's base come from. */
+/* Where the first values of an architecture's base come from. Where a network of the same architecture is the base, that is all but
+ * the heads that it does not know. */
 typedef struct {
     nn_source weights; /* get NULL: none, they are random */
+    bool whole;        /* of the same architecture */
     double pace;       /* of its last layer, as a share of the run's rate */
     double slower;     /* each layer below learns by this factor slower */
     int frozen;        /* the lowest so many layers do not learn */
@@ -56,6 +59,8 @@ typedef struct {
 int train_network_open(const sm_classifier_arch *a, const train_head *heads, size_t n_heads, uint64_t seed,
                        const train_base *base, train_network *out);
 void train_network_close(train_network *n);
+/* The head that a tensor belongs to; NULL: none. */
+const train_head *train_network_head(const train_network *n, const char *tensor);
 /* First values into rows of n->length and n->stats_length. */
 int train_network_initial(train_network *n, float *parameters, float *stats);
 

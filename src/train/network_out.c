@@ -182,15 +182,10 @@ static int write_heads(sm_safetensors_writer *w, const train_network *n, const d
     return err;
 }
 
-static bool of_dropped_head(const train_network *n, const char *name)
+static bool is_dropped(const train_network *n, const char *name)
 {
-    for (size_t i = 0; i < n->n_heads; i++) {
-        const size_t k = strlen(n->heads[i].name);
-        if (!n->heads[i].kept && !strncmp(name, "head.", 5) && !strncmp(name + 5, n->heads[i].name, k) &&
-            name[5 + k] == '.')
-            return true;
-    }
-    return false;
+    const train_head *h = train_network_head(n, name);
+    return h && !h->kept;
 }
 
 int train_network_write(const train_network *n, const float *parameters, const float *stats, const double *temperature,
@@ -205,7 +200,7 @@ int train_network_write(const train_network *n, const float *parameters, const f
     if (err == 0)
         err = write_heads(w, n, temperature);
     for (size_t i = 0; i < n->n_parameters && err == 0; i++)
-        if (!of_dropped_head(n, n->parameters[i].name))
+        if (!is_dropped(n, n->parameters[i].name))
             err = write_parameter(w, &from, &n->parameters[i], folds, f16);
     for (size_t i = 0; i < n->n_stats && err == 0 && !folds; i++)
         err = write_tensor(w, &n->stats[i], stats, f16);

@@ -105,8 +105,8 @@ typedef struct {
     const char *front_end; /* row of dsp_mel's table; NULL: the model's own */
     const char *out;       /* the model; OUT.checkpoint.safetensors stands beside it while training */
     const char *report;    /* HTML; NULL: none */
-    const char *base;      /* model that is installed (or FILE) whose convolutions learn on, for an arch that stands on
-                                 * it; NULL: all begins at random */
+    const char *base;      /* model that is there (or FILE) that learns on: what arch stands on, or a network of the same
+                                 * arch, whose heads stay where the classes are the same; NULL: all begins at random */
     const char *teacher;   /* model that is installed (or FILE) whose answers are learned too; NULL: none */
     const char *note;      /* what the data is: kept in the file */
     int epochs, batch, threads; /* threads 0: all cores */
@@ -143,6 +143,8 @@ typedef struct {
     size_t sounds, families, held_sounds, val_sounds;
 } sm_trained;
 void sm_trained_free(sm_trained *t);
+/* The architecture in which `base` (as in sm_train_options) learns on: its own, or the first that stands on it. */
+int sm_train_arch_on(const char *base, const char **arch);
 /* Sounds are read if they are not (at the front end's rate). */
 int sm_train(sm_sounds *s, const sm_train_options *o, sm_trained *out);
 

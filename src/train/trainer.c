@@ -190,7 +190,7 @@ static int describe(const trainer *t, const sm_trained *r, sm_buffer *text)
     sm_json_key(&j, "split");
     sm_json_string(&j, t->o->random_split ? "random" : "family");
     sm_json_key(&j, "base");
-    sm_json_string(&j, t->o->base ? t->arch->base : NULL);
+    sm_json_string(&j, !t->o->base ? NULL : t->net.base.whole ? t->arch->name : t->arch->base);
     sm_json_key(&j, "teacher");
     sm_json_string(&j, t->o->teacher);
     sm_json_key(&j, "data");

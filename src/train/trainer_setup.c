@@ -254,8 +254,6 @@ int trainer_check(const sm_train_options *o, const sm_classifier_arch **arch, co
     *front_end = dsp_mel_find(name);
     if (!*front_end || (*front_end)->bands != sm_classifier_bands(*arch))
         return sm_fail(SM_EUSAGE, "there is no front end \"%s\" of %d bands", name, sm_classifier_bands(*arch));
-    if (o->base && !(*arch)->base)
-        return sm_fail(SM_EUSAGE, "the architecture %s stands on no other network", (*arch)->name);
     if (!(o->base_rate > 0) || !(o->base_slower > 0) || o->base_slower > 1 || o->base_frozen < 0)
         return sm_fail(SM_EUSAGE, "options of the base that make no sense: its rate, its factor or its frozen layers");
     if (!o->out || o->epochs < 1 || o->batch < 1 || o->batch > 4096 || !(o->rate > 0) || o->held_out < 0 ||
@@ -265,21 +263,66 @@ int trainer_check(const sm_train_options *o, const sm_classifier_arch **arch, co
     return 0;
 }
 
-/* The weights with which the base begins. */
-static int open_base(trainer *t, train_base *out)
+int sm_train_arch_on(const char *base, const char **out)
+{
+    sm_weights *w = NULL;
+    sm_card *card = NULL;
+    const sm_model *m = NULL;
+    char variant[32] = "";
+    size_t n = 0;
+    const sm_classifier_arch *all = sm_classifier_archs(&n);
+    int err = trainer_open_model(base, &w, &card, &m, variant);
+    *out = NULL;
+    for (size_t i = 0; err == 0 && i < n && !*out; i++)
+        if (*variant ? !strcmp(all[i].name, variant) : all[i].base && !strcmp(all[i].base, m->name))
+            *out = all[i].name;
+    if (err == 0 && !*out)
+        err = sm_fail(SM_EUSAGE, "no classifier of ours stands on \"%s\"", m->name);
+    sm_card_free(card);
+    sm_weights_close(w);
+    return err;
+}
+
+/* Heads that the base has, too, with the same classes in the same order. */
+static int compare_heads(const trainer *t, train_head *heads, size_t n)
+{
+    sm_classifier_head theirs[SM_CLASSIFIER_HEADS];
+    size_t known = 0;
+    sm_arena *arena = sm_arena_new();
+    int err = arena ? sm_classifier_heads(t->base, arena, theirs, &known) : SM_ENOMEM;
+    for (size_t i = 0; i < n && err == 0; i++)
+        for (size_t k = 0; k < known && heads[i].kept && !heads[i].known; k++) {
+            bool same = !strcmp(heads[i].name, theirs[k].name) && heads[i].n_classes == theirs[k].n_classes;
+            for (size_t c = 0; same && c < heads[i].n_classes; c++)
+                same = !strcmp(heads[i].classes[c], theirs[k].classes[c]);
+            heads[i].known = same;
+        }
+    sm_arena_free(arena);
+    return err;
+}
+
+/* The weights with which it begins: those of what the architecture stands on, or of a network of the same architecture. */
+static int open_base(trainer *t, train_head *heads, size_t n_heads, train_base *out)
 {
     const sm_train_options *o = t->o;
     const sm_model *m = NULL;
     char variant[32] = "";
     int err = trainer_open_model(o->base, &t->base, &t->base_card, &m, variant);
-    if (err == 0 && strcmp(m->name, t->arch->base) != 0)
-        err = sm_fail(SM_EUSAGE, "%s: holds the model %s; %s stands on %s", o->base, m->name, t->arch->name,
-                      t->arch->base);
+    const bool whole = err == 0 && !strcmp(variant, t->arch->name);
+    if (err == 0 && !whole && (!t->arch->base || strcmp(m->name, t->arch->base) != 0))
+        err = sm_fail(SM_EUSAGE, "%s holds %s %s; %s goes on from %s%s%s only", o->base,
+                      *variant ? "the architecture" : "the model", *variant ? variant : m->name, t->arch->name,
+                      t->arch->name, t->arch->base ? " or " : "", t->arch->base ? t->arch->base : "");
+    if (err == 0 && t->arch->norm_in_training)
+        err = sm_fail(SM_EUSAGE, "%s: the norms with which %s learned are folded in; it cannot learn on", o->base,
+                      variant);
     if (err == 0)
         err = sm_view_open(m, t->base, variant, &t->base_view);
+    if (err == 0 && whole)
+        err = compare_heads(t, heads, n_heads);
     if (err < 0)
-        return sm_fail_prefix(err, "what %s stands on", t->arch->name);
-    *out = (train_base){ sm_view_source(t->base_view), o->base_rate / o->rate, o->base_slower, o->base_frozen };
+        return sm_fail_prefix(err, "what is to learn on");
+    *out = (train_base){ sm_view_source(t->base_view), whole, o->base_rate / o->rate, o->base_slower, o->base_frozen };
     return 0;
 }
 
@@ -301,7 +344,7 @@ int trainer_open(trainer *t)
     if (err == 0 && o->teacher && (err = trainer_teach(t, &t->soft, &teacher)) == 0)
         heads[n_heads++] = (train_head){ .name = "teacher", .n_classes = teacher };
     if (err == 0)
-        err = o->base ? open_base(t, &base) : 0;
+        err = o->base ? open_base(t, heads, n_heads, &base) : 0;
     if (err == 0)
         err = train_network_open(t->arch, heads, n_heads, o->seed, &base, &t->net);
     if (err < 0)

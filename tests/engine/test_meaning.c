@@ -99,7 +99,7 @@ static void all_of_them_have_a_vote(void **state)
 {
     (void)state;
     const sm_model_opinion o[4] = { of("samplemind", three, doubtful), of("samplemind-tuned", three, doubtful),
-                                    of("samplemind-tuned-long", three, doubtful),
+                                    of("samplemind-tuned-wide", three, doubtful),
                                     of("samplemind-yamnet", three, other) };
     json_t *r = judged(o, 4);
     assert_int_equal(json_array_size(json_object_get(r, "instrument_votes")), 4);

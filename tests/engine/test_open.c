@@ -37,7 +37,7 @@ static size_t shipped(void)
 {
     size_t size = 0;
     return (sm_model_shipped("samplemind", &size) ? 1 : 0) + (sm_model_shipped("samplemind-tuned", &size) ? 1 : 0) +
-           (sm_model_shipped("samplemind-tuned-long", &size) ? 1 : 0);
+           (sm_model_shipped("samplemind-tuned-wide", &size) ? 1 : 0);
 }
 
 /* And our layer on YAMNet's embedding, once YAMNet is installed. */

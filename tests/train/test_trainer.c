@@ -323,9 +323,47 @@ static void another_networks_convolutions_learn_on(void **state)
     sm_trained_free(&a);
     sm_trained_free(&b);
     o.arch = "tiny";
-    test_fails(sm_train(s, &o, &b), SM_EUSAGE, "tiny stands on no other network");
+    test_fails(sm_train(s, &o, &b), SM_EUSAGE, "tiny goes on from tiny only");
     o.arch = "yamnet-tuned"; /* whose layers are eight times as wide */
     test_fails(sm_train(s, &o, &b), SM_EFORMAT, "layer1.conv.weight");
+    sm_sounds_close(s);
+}
+
+static void a_network_of_ours_goes_on_where_it_stood(void **state)
+{
+    const test_place *place = *state;
+    sm_sounds *s = open_sounds(place->folder, NULL);
+    sm_train_options o = options_of(place->path);
+    sm_trained a, b;
+    const char *arch = NULL;
+    char second[160];
+    snprintf(second, sizeof second, "%s.second", place->path);
+    test_ok(sm_train(s, &o, &a));
+    test_ok(sm_train_arch_on(place->path, &arch));
+    assert_string_equal(arch, "tiny");
+    /* at a rate of next to nothing all stays; so does the head, whose classes are the same */
+    o.base = place->path;
+    o.out = second;
+    o.epochs = 1;
+    o.seed++;
+    o.ema = 0;
+    o.rate = 1e-3;
+    o.base_rate = 1e-9;
+    test_ok(sm_train(s, &o, &b));
+    sm_trained_free(&b);
+    static const char *const tensors[] = { "conv1.weight", "block2.conv1.weight", "dense.weight",
+                                           "head.instrument.weight" };
+    for (size_t i = 0; i < SM_LENGTH(tensors); i++)
+        assert_true(moved(place->path, second, tensors[i]) < 1e-7);
+    /* another class: the head begins anew, and learns at its own rate */
+    for (size_t i = 0; i < sm_sounds_count(s); i++)
+        if (!strcmp(sm_sounds_at(s, i)->label[SM_HEAD_INSTRUMENT], "kick"))
+            sm_sounds_at(s, i)->label[SM_HEAD_INSTRUMENT] = "boom";
+    test_ok(sm_train(s, &o, &b));
+    assert_true(moved(place->path, second, "dense.weight") < 1e-7);
+    assert_true(moved(place->path, second, "head.instrument.weight") > 0.01);
+    sm_trained_free(&a);
+    sm_trained_free(&b);
     sm_sounds_close(s);
 }
 
@@ -367,6 +405,7 @@ int main(void)
         WITH_SOUNDS(what_cannot_be_read_is_told_and_left_out),
         WITH_SOUNDS(a_trained_file_says_what_it_is),
         WITH_SOUNDS(another_networks_convolutions_learn_on),
+        WITH_SOUNDS(a_network_of_ours_goes_on_where_it_stood),
         WITH_SOUNDS(what_makes_no_sense_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
