@@ -1,6 +1,7 @@
 /* Log-mel front ends: cut, window, DFT, mel filters, logarithm. What differs between models is one row of the table. */
 #include <string.h>
 
+#include "dsp/fastmath.h"
 #include "dsp/framer.h"
 #include "dsp/mel_scale.h"
 
@@ -54,9 +55,11 @@ const dsp_mel_spec *dsp_mel_find(const char *name)
     return NULL;
 }
 
+enum { LANES = 8 }; /* a filter's products are added in so many sums, so that the compiler may use vectors */
+
 /* A filter has few neighbours that are not zero: only these are kept. */
 typedef struct {
-    int first, count;
+    int first, count; /* count: rounded up to LANES, with zeros */
     const float *weights;
 } mel_filter;
 
@@ -65,7 +68,7 @@ typedef struct {
     dsp_fft *fft;
     float *samples;  /* [fft], zeros after the frame */
     float *re_im;    /* [fft/2+1][2] */
-    float *spectrum; /* [fft/2+1] */
+    float *spectrum; /* [fft/2+1], then LANES zeros */
 } mel_worker;
 
 struct dsp_mel {
@@ -113,12 +116,13 @@ static int filters_new(dsp_mel *m, double *row)
             first++;
         while (end > first && row[end - 1] == 0)
             end--;
-        float *weights = sm_arena_get(m->arena, (size_t)(end - first), sizeof *weights, sizeof *weights);
+        const int count = (end - first + LANES - 1) / LANES * LANES;
+        float *weights = sm_arena_zero(m->arena, (size_t)count, sizeof *weights);
         if (!weights)
             return SM_ENOMEM;
         for (int k = first; k < end; k++)
             weights[k - first] = (float)row[k];
-        m->filters[b] = (mel_filter){ first, end - first, weights };
+        m->filters[b] = (mel_filter){ first, count, weights };
         m->bins = SM_MAX(m->bins, end);
     }
     return 0;
@@ -220,7 +224,7 @@ static void log_bands(const dsp_mel_spec *s, float *x)
     const float scale = (float)s->log_scale, offset = (float)s->log_offset;
     const float unit = s->log_kind == DSP_LOG_10 ? (float)M_LOG10E : 1.0f;
     for (int b = 0; b < s->bands; b++)
-        x[b] = unit * logf(scale * x[b] + offset);
+        x[b] = unit * exact_log(scale * x[b] + offset);
 }
 
 static void mel_frame(const dsp_mel *m, const mel_worker *w, const float *samples, float *out)
@@ -233,10 +237,14 @@ static void mel_frame(const dsp_mel *m, const mel_worker *w, const float *sample
     for (int b = 0; b < s->bands; b++) {
         const mel_filter *f = &m->filters[b];
         const float *x = w->spectrum + f->first;
-        float sum = 0;
-        for (int k = 0; k < f->count; k++)
-            sum += x[k] * f->weights[k];
-        out[b] = sum;
+        float sum[LANES] = { 0 };
+        for (int k = 0; k < f->count; k += LANES)
+            for (int j = 0; j < LANES; j++)
+                sum[j] += x[k + j] * f->weights[k + j];
+        for (int width = LANES / 2; width > 0; width /= 2)
+            for (int j = 0; j < width; j++)
+                sum[j] += sum[j + width];
+        out[b] = sum[0];
     }
     log_bands(s, out);
 }

@@ -221,6 +221,8 @@ struct dsp_pitch_state {
     framer framer;
     yin yin;
     float taps[2 * HALF_TAPS + 1], even[LENGTH + HALF_TAPS], odd[LENGTH + HALF_TAPS];
+    float half[LENGTH]; /* the last frame at half the rate: all but its first HOP / 2 samples are the next one's */
+    int kept;           /* how many of them */
     pitch_frame *frames;
     size_t length, capacity;
 };
@@ -286,7 +288,10 @@ static int add_frame(dsp_pitch_state *p, yin *y, const float *samples)
 {
     if (sm_grow(&p->frames, &p->capacity, p->length + 1, sizeof *p->frames) < 0)
         return SM_ENOMEM;
-    decimate(p, samples, y->n, y->x);
+    memmove(p->half, p->half + HOP / 2, (size_t)p->kept * sizeof *p->half);
+    decimate(p, samples + 2 * p->kept, y->n - p->kept, p->half + p->kept);
+    p->kept = y->n - HOP / 2;
+    memcpy(y->x, p->half, (size_t)y->n * sizeof *y->x);
     double confidence;
     const double period = yin_frame(y, &confidence);
     double energy = 0;

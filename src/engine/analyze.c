@@ -92,9 +92,30 @@ static int take_resampler(job *j, size_t rate)
     return 0;
 }
 
-/* The sound is read: the next one of this thread may have the resamplers. */
-static void leave_resamplers(job *j)
+static dsp_mel **spare_mel_of(const job *j, size_t front)
 {
+    return &j->engine->mels[(size_t)j->slot * j->engine->n_fronts + front];
+}
+
+static int take_mel(job *j, size_t front)
+{
+    dsp_mel **spare = spare_mel_of(j, front);
+    if (!*spare)
+        return dsp_mel_new(dsp_mel_find(j->engine->fronts[front].name), &j->mels[front]);
+    j->mels[front] = *spare;
+    *spare = NULL;
+    return 0;
+}
+
+/* The sound is read: the next one of this thread may have the resamplers and the front ends. */
+static void leave_spares(job *j)
+{
+    for (size_t f = 0; f < j->engine->n_fronts; f++) {
+        dsp_mel **spare = spare_mel_of(j, f);
+        dsp_mel_free(*spare);
+        *spare = j->mels[f]; /* finished, and so as new */
+        j->mels[f] = NULL;
+    }
     for (size_t r = 0; r < j->engine->n_rates; r++) {
         engine_spare *spare = spare_of(j, r);
         if (sm_resampler_reset(j->resamplers[r]) < 0)
@@ -120,7 +141,7 @@ static int open_streams(job *j)
         err = take_resampler(j, r);
     for (size_t f = 0; f < e->n_fronts && err == 0; f++)
         if (e->fronts[f].name)
-            err = dsp_mel_new(dsp_mel_find(e->fronts[f].name), &j->mels[f]);
+            err = take_mel(j, f);
     for (size_t m = 0; m < e->n_models && err == 0; m++) {
         const int backbone = e->models[m].backbone;
         const sm_stream_options o = { .hop = hop_of(e, &e->models[m]) };
@@ -342,7 +363,7 @@ static int feed_sound(job *j, sm_pool *inner)
         if ((err = read_block(j)) == 0 && (err = feed_block(j, inner)) == 0)
             err = engine_progress(j->engine, j->sound->path, 0, (double)j->n / j->info.rate_hz);
     if (err == 0)
-        leave_resamplers(j);
+        leave_spares(j);
     return err;
 }
 

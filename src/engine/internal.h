@@ -48,6 +48,7 @@ struct sm_engine {
     engine_spare *spares; /* [jobs][n_rates], each of the thread that owns the slot */
     engine_front *fronts;
     size_t n_fronts;
+    dsp_mel **mels; /* [jobs][n_fronts], the same: front ends between two sounds; NULL: none */
     sm_failure *missing;
     size_t n_missing, missing_capacity;
     pthread_mutex_t progress_lock; /* of the two below; the callback runs under it */

@@ -275,7 +275,8 @@ int engine_open_models(sm_engine *e)
     if (err < 0)
         return err;
     e->spares = sm_alloc_zero((size_t)e->jobs * e->n_rates, sizeof *e->spares);
-    return e->spares ? 0 : SM_ENOMEM;
+    e->mels = sm_alloc_zero((size_t)e->jobs * e->n_fronts, sizeof(dsp_mel *));
+    return e->spares && e->mels ? 0 : SM_ENOMEM;
 }
 
 void engine_close_models(sm_engine *e)
@@ -285,6 +286,9 @@ void engine_close_models(sm_engine *e)
     for (size_t i = 0; e->spares && i < (size_t)e->jobs * e->n_rates; i++)
         sm_resampler_free(e->spares[i].resampler);
     sm_free(e->spares);
+    for (size_t i = 0; e->mels && i < (size_t)e->jobs * e->n_fronts; i++)
+        dsp_mel_free(e->mels[i]);
+    sm_free(e->mels);
     sm_free(e->models);
     sm_free(e->rates);
     sm_free(e->fronts);
