@@ -9,6 +9,7 @@
 enum {
     BLOCK = 4096, /* frames taken at once */
     TAPS = 12,    /* of each true peak phase */
+    PEAKS = 256,  /* frames whose true peak is looked for at once */
     CHANNELS_MOST = 8
 };
 #define SILENT     1e-3f    /* -60 dBFS: below it nothing counts as sound */
@@ -36,8 +37,9 @@ struct dsp_levels_state {
     int64_t silent_blocks, blocks;
     int phases;                                /* of the true peak filter: 4, 2 or 1 by rate */
     float taps[4][TAPS];                       /* phases 1.. */
+    float reach;                               /* how much higher than all samples under it a true peak can be */
     float history[CHANNELS_MOST][TAPS];        /* the last TAPS - 1 samples of each channel, then room for none */
-    float planar[TAPS + BLOCK], result[BLOCK]; /* history, then this block, of one channel; one phase's output */
+    float planar[TAPS + BLOCK], result[PEAKS]; /* history, then this block, of one channel; one phase's output */
 };
 
 /* ---- true peak: BS.1770-4 Annex 2, 4 times oversampling by a Hann-windowed sinc of 48 steps ---- */
@@ -46,12 +48,16 @@ static void true_peak_init(dsp_levels_state *s)
 {
     s->phases = s->rate < 96000 ? 4 : s->rate < 192000 ? 2 : 1;
     const double half = TAPS / 2.0 * s->phases;
-    for (int p = 1; p < s->phases; p++)
+    for (int p = 1; p < s->phases; p++) {
+        float sum = 0;
         for (int k = 0; k < TAPS; k++) {
             const double m = p + (double)(k - TAPS / 2) * s->phases; /* from the filter's middle */
             const double t = M_PI * m / s->phases;
             s->taps[p][k] = (float)(sin(t) / t * (0.5 + 0.5 * cos(M_PI * m / half)));
+            sum += fabsf(s->taps[p][k]);
         }
+        s->reach = SM_MAX(s->reach, sum * 1.0001f); /* 1.0001: what rounding may add */
+    }
 }
 
 /* max |x|, by the bits: for finite floats their order is that of the numbers, and integers vectorise. */
@@ -69,8 +75,8 @@ static float peak_of(const float *x, int n)
     return peak;
 }
 
-/* x: TAPS - 1 earlier samples, then n. */
-static void true_peak_block(dsp_levels_state *s, const float *x, int n)
+/* The phases of some frames. x: TAPS - 1 earlier samples, then n. */
+static void true_peak_of(dsp_levels_state *s, const float *x, int n)
 {
     for (int p = 1; p < s->phases; p++) {
         const float *h = s->taps[p];
@@ -81,6 +87,16 @@ static void true_peak_block(dsp_levels_state *s, const float *x, int n)
             s->result[i] = sum;
         }
         s->true_peak = SM_MAX(s->true_peak, peak_of(s->result, n));
+    }
+}
+
+/* Only where samples are so high that there may be a higher peak than those before: seldom, once the loudest place of a sound is past. */
+static void true_peak_block(dsp_levels_state *s, const float *x, int n)
+{
+    for (int i = 0; i < n; i += PEAKS) {
+        const int some = SM_MIN(n - i, PEAKS);
+        if (!(peak_of(x + i, some + TAPS - 1) * s->reach <= SM_MAX(s->true_peak, s->peak)))
+            true_peak_of(s, x + i, some);
     }
 }
 

@@ -115,8 +115,11 @@ void dsp_window(dsp_window_kind kind, int n, float *out)
 {
     const double *a = windows[kind].a;
     const double period = windows[kind].symmetric ? SM_MAX(n - 1, 1) : n;
-    for (int i = 0; i < n; i++) {
+    const int mirror = windows[kind].symmetric ? n - 1 : n;
+    for (int i = 0; 2 * i <= mirror && i < n; i++) {
         const double c = cos(2 * M_PI * i / period); /* cos 2t = 2 c^2 - 1, cos 3t = (4 c^2 - 3) c */
         out[i] = (float)(a[0] - a[1] * c + a[2] * (2 * c * c - 1) - a[3] * (4 * c * c - 3) * c);
+        if (mirror - i < n)
+            out[mirror - i] = out[i];
     }
 }
