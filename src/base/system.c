@@ -1,4 +1,5 @@
 /* What the processor can do, and the clocks. */
+#include <pthread.h>
 #include <string.h>
 #include <time.h>
 
@@ -37,7 +38,7 @@ static void brand_name(char name[64])
         name[n - 1] = 0;
 }
 
-void sm_cpu_detect(sm_cpu_info *out)
+static void detect(sm_cpu_info *out)
 {
     unsigned a, b, c, d, c1 = 0, b7 = 0, c7 = 0, d7 = 0, a71 = 0;
     uint64_t state = 0;
@@ -66,12 +67,27 @@ void sm_cpu_detect(sm_cpu_info *out)
 
 #else
 
-void sm_cpu_detect(sm_cpu_info *out)
+static void detect(sm_cpu_info *out)
 {
     *out = (sm_cpu_info){ .name = "unknown" };
 }
 
 #endif
+
+/* Kept, since it cannot change: in a virtual machine all these CPUID instructions take 50 us, and opening a network asks a hundred times. */
+static sm_cpu_info this_cpu;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void detect_this(void)
+{
+    detect(&this_cpu);
+}
+
+void sm_cpu_detect(sm_cpu_info *out)
+{
+    pthread_once(&once, detect_this);
+    *out = this_cpu;
+}
 
 static double clock_s(clockid_t id)
 {

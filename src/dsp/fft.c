@@ -47,9 +47,9 @@ void dsp_fft_plan_fill(dsp_fft_plan *f, int n, float *memory)
             root(f, 2 * l * k, &join[l], &join[WIDE + l]);
 }
 
-/* Not by sm_cpu_detect: its CPUID instructions take 50 us in a virtual machine, as long as all the tables, and sounds are many. */
 const dsp_fft_kernel *dsp_fft_best(void)
 {
-    __builtin_cpu_init();
-    return __builtin_cpu_supports("avx2") ? &dsp_fft_avx2 : &dsp_fft_base;
+    sm_cpu_info cpu;
+    sm_cpu_detect(&cpu);
+    return cpu.avx2 ? &dsp_fft_avx2 : &dsp_fft_base;
 }

@@ -51,28 +51,45 @@ static void spread_filter(const double *g, int taps, double *u)
     u[n] = g[taps - 1];
 }
 
-static void transform_filter(int axes, int taps, const double *w, double u[36])
-{
-    double rows[3][6], g[3], column[6];
+/* The same as a matrix: numbers of each tap alone. */
+typedef struct {
+    double of[3][6];
+} spread;
 
+static spread spread_taps(int taps)
+{
+    spread m = { 0 };
+    for (int k = 0; k < taps; k++) {
+        double g[3] = { 0 };
+        g[k] = 1;
+        spread_filter(g, taps, m.of[k]);
+    }
+    return m;
+}
+
+static void transform_filter(const spread *m, int axes, int taps, const double *w, double u[36])
+{
+    double rows[3][6] = { 0 };
+
+    for (int i = 0; i < (axes == 1 ? 1 : taps); i++)
+        for (int k = 0; k < taps; k++)
+            for (int j = 0; j < 6; j++)
+                rows[i][j] += w[taps * i + k] * m->of[k][j];
     if (axes == 1) {
-        spread_filter(w, taps, u);
+        memcpy(u, rows[0], sizeof rows[0]);
         return;
     }
-    for (int i = 0; i < taps; i++)
-        spread_filter(w + taps * i, taps, rows[i]);
-    for (int j = 0; j < 6; j++) {
-        for (int i = 0; i < taps; i++)
-            g[i] = rows[i][j];
-        spread_filter(g, taps, column);
+    memset(u, 0, 36 * sizeof *u);
+    for (int k = 0; k < taps; k++)
         for (int i = 0; i < 6; i++)
-            u[6 * i + j] = column[i];
-    }
+            for (int j = 0; j < 6; j++)
+                u[6 * i + j] += rows[k][j] * m->of[k][i];
 }
 
 typedef struct {
     nn_id id;
     const winograd *s;
+    spread spread;
 } pack_job;
 
 static int all_taps(const winograd *s)
@@ -91,22 +108,25 @@ static double weight_at(const winograd *s, const float *w, int64_t row, int r, i
 }
 
 /* One vector of columns at one depth: group g of lanes, or its gates. */
-static void fill_vector(const winograd *s, const float *w, int g, bool gates, int d, int64_t bin, float *to)
+static void fill_vector(const pack_job *job, const float *w, int g, bool gates, int d, int64_t bin, float *to)
 {
+    const winograd *s = job->s;
     const nn_tile_finish *f = &s->finish;
+    float all[36][NN_TILE_LANES] = { 0 };
     double u[36], own[9];
 
-    for (int l = 0; l < f->tiles->lanes; l++, to++) {
+    for (int l = 0; l < f->tiles->lanes; l++) {
         const int k = g % f->groups * f->tiles->lanes + l;
-        memset(u, 0, sizeof u);
-        if (k < f->filters) {
-            for (int t = 0; t < all_taps(s); t++)
-                own[t] = weight_at(s, w, k + (gates ? f->filters : 0), g / f->groups, d, t);
-            transform_filter(s->axes, s->taps, own, u);
-        }
+        if (k >= f->filters)
+            break;
+        for (int t = 0; t < all_taps(s); t++)
+            own[t] = weight_at(s, w, k + (gates ? f->filters : 0), g / f->groups, d, t);
+        transform_filter(&job->spread, s->axes, s->taps, own, u);
         for (int b = 0; b < s->bins; b++)
-            to[b * bin] = (float)u[b];
+            all[b][l] = (float)u[b];
     }
+    for (int b = 0; b < s->bins; b++)
+        memcpy(to + b * bin, all[b], (size_t)f->tiles->lanes * sizeof *to);
 }
 
 /* [panels][bins][depth][columns][lanes] */
@@ -128,7 +148,7 @@ static int fill_weights(nn_compiler *c, void *user, void *data)
         const int64_t bin = (int64_t)s->depth * columns * lanes;
         for (int d = 0; d < s->depth; d++)
             for (int j = 0; j < columns; j++, to += lanes)
-                fill_vector(s, w.data, f->gated ? group : group + j, f->gated && j, d, bin, to);
+                fill_vector(job, w.data, f->gated ? group : group + j, f->gated && j, d, bin, to);
         to += bin * (s->bins - 1);
     }
     return 0;
@@ -138,7 +158,7 @@ static int pack(nn_compiler *c, nn_id id, winograd *s)
 {
     const nn_tile_finish *f = &s->finish;
     const size_t columns = (size_t)(f->groups * f->phases * f->tiles->lanes * (f->gated ? 2 : 1));
-    pack_job job = { id, s };
+    pack_job job = { id, s, spread_taps(s->taps) };
     const void *data = NULL;
     char key[80];
 
