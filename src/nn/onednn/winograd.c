@@ -176,6 +176,7 @@ typedef struct {
     const winograd *s;
     const nn_step *step;
     nn_exec *x;
+    int slices; /* of the panels, where blocks are too few for the threads: each transforms the input for itself */
 } wino_job;
 
 /* Tile t's place: item, and its first row and column of positions. */
@@ -251,7 +252,7 @@ static void finish_panel(const wino_job *j, int panel, const float *products, in
     }
 }
 
-static int run_block(void *user, size_t i, int worker)
+static int run_block(void *user, size_t item, int worker)
 {
     static const int64_t here = 0;
     const wino_job *j = user;
@@ -260,14 +261,16 @@ static int run_block(void *user, size_t i, int worker)
     float *v = (float *)j->x->scratch + (size_t)worker * s->part[4], *products = v + s->part[0],
           *results = products + s->part[1];
     int64_t *at = (int64_t *)(void *)(results + s->part[2]);
-    const int64_t first = (int64_t)i * s->block, ldc = (int64_t)s->block * tiles->lanes;
+    const int64_t first = (int64_t)item / j->slices * s->block, ldc = (int64_t)s->block * tiles->lanes;
     const int count = (int)SM_MIN(s->total - first, s->block), each = s->each[0] * s->each[1];
-    const float *b = s->weights;
+    const int panels = nn_tile_panels(&s->finish), slice = (int)(item % (size_t)j->slices);
+    const int from = panels * slice / j->slices, end = panels * (slice + 1) / j->slices;
+    const float *b = s->weights + (int64_t)from * s->bins * s->depth * NN_TILE_COLUMNS * tiles->lanes;
 
     transform_input(s, j->x->data[j->step->in[0]], first, count, v);
     for (int t = 0; t < count; t++)
         place_tile(s, first + t, at + (int64_t)(t / s->some) * s->finish.phases * NN_TILE_BLOCK + t % s->some * each);
-    for (int p = 0; p < nn_tile_panels(&s->finish); p++) {
+    for (int p = from; p < end; p++) {
         int group;
         const int columns = nn_tile_panel(&s->finish, p, &group);
         for (int k = 0; k < s->bins; k++, b += (int64_t)s->depth * columns * tiles->lanes) {
@@ -287,8 +290,12 @@ static int run_block(void *user, size_t i, int worker)
 static int run_winograd(const nn_step *step, nn_exec *x)
 {
     const winograd *s = step->state;
-    wino_job j = { s, step, x };
-    return nn_dnnl_parallel(x, (size_t)((s->total + s->block - 1) / s->block), run_block, &j);
+    const int64_t blocks = (s->total + s->block - 1) / s->block;
+    wino_job j = { s, step, x, 1 };
+
+    if (blocks < x->threads)
+        j.slices = SM_MIN(nn_tile_panels(&s->finish), x->threads);
+    return nn_dnnl_parallel(x, (size_t)(blocks * j.slices), run_block, &j);
 }
 
 /* ---- the step ---- */
