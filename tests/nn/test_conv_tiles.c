@@ -49,6 +49,8 @@ static const struct {
     { PLAIN, 3, 1, 9, 60, 0, 16, { 3 }, { 1 }, { 2 }, { 60 }, { 60 }, NO_POST, "tiles" },
     { PLAIN, 4, 2, 40, 21, 22, 72, { 3, 3 }, { 1, 1 }, { 1, 1 }, { 1, 1 }, { 1, 1 }, GELU_ADD, "winograd" },
     { PLAIN, 4, 1, 33, 30, 31, 35, { 3, 3 }, { 1, 1 }, { 1, 1 }, { 0, 2 }, { 2, 0 }, AFFINE, "winograd" },
+    { PLAIN, 4, 1, 40, 8, 8, 80, { 3, 3 }, { 1, 1 }, { 1, 1 }, { 1, 1 }, { 1, 1 }, AFFINE, "winograd" },
+    { PLAIN, 4, 2, 2, 20, 256, 32, { 5, 5 }, { 2, 2 }, { 1, 1 }, { 2, 2 }, { 2, 2 }, AFFINE, "tiles" },
     /* two taps over positions of `stride` numbers, along either axis; of 2 phases and of 8 */
     { PLAIN, 4, 1, 48, 64, 50, 96, { 8, 1 }, { 4, 1 }, { 1, 1 }, { 2, 0 }, { 2, 0 }, GELU, "winograd" },
     { PLAIN, 4, 2, 13, 6, 300, 70, { 1, 16 }, { 1, 8 }, { 1, 1 }, { 0, 8 }, { 0, 3 }, AFFINE, "winograd" },
