@@ -105,10 +105,10 @@ typedef struct {
     const char *front_end; /* row of dsp_mel's table; NULL: the model's own */
     const char *out;       /* the model; OUT.checkpoint.safetensors stands beside it while training */
     const char *report;    /* HTML; NULL: none */
-    const char *base;      /* model that is there (or FILE) that learns on: what arch stands on, or a network of the same
+    const char *base;    /* model that is there (or FILE) that learns on: what arch stands on, or a network of the same
                                  * arch, whose heads stay where the classes are the same; NULL: all begins at random */
-    const char *teacher;   /* model that is installed (or FILE) whose answers are learned too; NULL: none */
-    const char *note;      /* what the data is: kept in the file */
+    const char *teacher; /* model that is installed (or FILE) whose answers are learned too; NULL: none */
+    const char *note;    /* what the data is: kept in the file */
     int epochs, batch, threads; /* threads 0: all cores */
     double rate;                /* highest learning rate of AdamW */
     double base_rate;           /* the same of the base's last layer */
