@@ -18,16 +18,24 @@ else
     # notes of the fonts, in place of the stored renderings of the same fonts
     ./samplemind dataset soundfont training/debian.csv -D "$set" -o "$work/notes" || [ $? -eq 3 ]
 fi
+if training/patches.sh "$work"; then ./samplemind dataset import "$work/patches.csv" -D "$set"; fi
 ./samplemind dataset debian training/debian.csv -D "$set" || [ $? -eq 3 ]
+# of near twins one is kept, on one side of the split
+./samplemind dataset dupes -D "$set" -q
 ./samplemind train --dataset "$set" --arch res-freq -e "${EPOCHS:-64}" --smoothing 0.05 --resume ${LICENCES:+--licences "$LICENCES"} \
     -o "$work/samplemind.safetensors" --note "sources: training/sources.csv, training/debian.csv"
 cp "$work/samplemind.safetensors" models/samplemind.safetensors
 cp "$work/samplemind.html" models/report.html 2>/dev/null || true
-# what stands on YAMNet, where that is installed: its convolutions learned on; and a layer on its embedding, the second opinion
+# what stands on YAMNet, where that is installed: its convolutions learned on, with its own bands and with more above them; and a layer
+# on its embedding, the second opinion
+tune() { # architecture, name, seed
+    ./samplemind train --dataset "$set" --on yamnet --tune --arch "$1" -e 14 -b 32 --base-lr 0.00025 --seed "$3" --resume \
+        ${LICENCES:+--licences "$LICENCES"} -o "$work/$2.safetensors" --note "sources: training/sources.csv, training/debian.csv"
+    cp "$work/$2.safetensors" "models/$2.safetensors"
+}
 if ./samplemind models verify yamnet -q 2>/dev/null; then
-    ./samplemind train --dataset "$set" --on yamnet --tune -e 10 -b 32 --base-lr 0.00025 --seed 1 --resume \
-        ${LICENCES:+--licences "$LICENCES"} -o "$work/samplemind-tuned.safetensors" --note "sources: training/sources.csv, training/debian.csv"
-    cp "$work/samplemind-tuned.safetensors" models/samplemind-tuned.safetensors
+    tune yamnet-tuned samplemind-tuned 1
+    tune yamnet-wide samplemind-tuned-wide 2
     ./samplemind train --dataset "$set" --on yamnet ${LICENCES:+--licences "$LICENCES"} -o models/samplemind-yamnet.safetensors \
         --note "sources: training/sources.csv, training/debian.csv"
 else
