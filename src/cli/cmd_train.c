@@ -13,7 +13,8 @@ typedef struct {
     const char *arch, *front_end, *dataset, *teacher, *report, *augment, *licences, *sources, *families, *split, *note,
         *weights;
     int64_t epochs, batch, patience, stop_after;
-    double rate, warmup, decay, smoothing, clip, ema, balance, class_weight, family_weight, teacher_weight, held_out;
+    double rate, warmup, decay, smoothing, clip, ema, balance, class_weight, family_weight, teacher_weight, held_out,
+        base_keep;
     const char *on;
     double base_rate, base_slower;
     int64_t base_frozen;
@@ -34,6 +35,8 @@ static const sm_option train_options[] = {
       "with --tune: each layer below learns by this factor slower (default: 1)", 0 },
     { 0, "freeze", SM_OPT_INT, AT(base_frozen), "0..14",
       "with --tune: its lowest layers, that stay as they are (default: 0)", 0 },
+    { 0, "keep", SM_OPT_NUMBER, AT(base_keep), "0..1",
+      "with --tune: at the end so much of what it was before comes back, for other sources (default: 0)", 0 },
     { 0, "dataset", SM_OPT_PATH, AT(dataset), "FILE", "a dataset, when no other data is named (default: the own one)",
       0 },
     { 'e', "epochs", SM_OPT_INT, AT(epochs), "1..100000", "times through all sounds (default: 40; with --tune 16)", 0 },
@@ -272,6 +275,7 @@ static void take_options(const sm_cli *cli, const train_args *a, sm_train_option
     o->base = a->tune ? a->on : NULL;
     o->base_rate = a->base_rate;
     o->base_slower = a->base_slower;
+    o->base_keep = a->base_keep;
     o->base_frozen = (int)a->base_frozen;
     o->front_end = a->front_end;
     o->out = cli->common.out ? cli->common.out : "classifier.safetensors";

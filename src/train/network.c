@@ -245,6 +245,21 @@ int train_network_initial(train_network *n, float *parameters, float *stats)
     return err;
 }
 
+int train_network_recall(train_network *n, double share, float *parameters)
+{
+    float *first = sm_alloc_aligned(n->length, sizeof *first),
+          *stats = sm_alloc_aligned(n->stats_length + 1, sizeof *stats);
+    int err = first && stats ? train_network_initial(n, first, stats) : SM_ENOMEM;
+    for (size_t i = 0; i < n->n_parameters && err == 0; i++) {
+        const train_tensor *t = &n->parameters[i];
+        for (size_t k = t->at; k < t->at + t->n && has_base(n, t->name); k++)
+            parameters[k] = (float)((1 - share) * parameters[k] + share * first[k]);
+    }
+    sm_free(first);
+    sm_free(stats);
+    return err;
+}
+
 /* ---- shards ---- */
 int train_shard_new(const train_network *n, train_shard *s)
 {

@@ -63,6 +63,9 @@ void train_network_close(train_network *n);
 const train_head *train_network_head(const train_network *n, const char *tensor);
 /* First values into rows of n->length and n->stats_length. */
 int train_network_initial(train_network *n, float *parameters, float *stats);
+/* Brings what the base has back towards it: x becomes (1 - share) x + share first (Wortsman et al. 2022: what was learned from few sources
+ * does better on others when it stays closer to what was learned from many). */
+int train_network_recall(train_network *n, double share, float *parameters);
 
 /* One shard in and out; buffers belong to the shard. */
 typedef struct {

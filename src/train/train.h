@@ -114,6 +114,7 @@ typedef struct {
     double base_rate;           /* the same of the base's last layer */
     double base_slower;         /* each layer below learns by this factor slower; 1: alike */
     int base_frozen;            /* the lowest so many of its layers do not learn */
+    double base_keep;           /* 0..1: by this share its numbers go back to what they were, when all is learned */
     double warmup;              /* share of all steps in which it rises */
     double decay;               /* weight decay of matrices and kernels */
     double smoothing;           /* of labels */

@@ -261,6 +261,8 @@ int sm_train(sm_sounds *s, const sm_train_options *o, sm_trained *out)
         out->seconds = sm_now_s() - t.began_s;
         err = copy_history(&t, out);
     }
+    if (err == 0 && o->base && o->base_keep > 0)
+        err = train_network_recall(&t.net, o->base_keep, t.best);
     if (err == 0)
         err = finish(&t, out);
     trainer_close(&t);

@@ -254,8 +254,11 @@ int trainer_check(const sm_train_options *o, const sm_classifier_arch **arch, co
     *front_end = dsp_mel_find(name);
     if (!*front_end || (*front_end)->bands != sm_classifier_bands(*arch))
         return sm_fail(SM_EUSAGE, "there is no front end \"%s\" of %d bands", name, sm_classifier_bands(*arch));
-    if (!(o->base_rate > 0) || !(o->base_slower > 0) || o->base_slower > 1 || o->base_frozen < 0)
-        return sm_fail(SM_EUSAGE, "options of the base that make no sense: its rate, its factor or its frozen layers");
+    if (!(o->base_rate > 0) || !(o->base_slower > 0) || o->base_slower > 1 || o->base_frozen < 0 || o->base_keep < 0 ||
+        o->base_keep > 1)
+        return sm_fail(
+            SM_EUSAGE,
+            "options of the base that make no sense: its rate, its factor, its frozen layers or what is kept");
     if (!o->out || o->epochs < 1 || o->batch < 1 || o->batch > 4096 || !(o->rate > 0) || o->held_out < 0 ||
         o->held_out > 0.9 || o->smoothing < 0 || o->smoothing >= 1 || o->ema < 0 || o->ema >= 1)
         return sm_fail(SM_EUSAGE,
@@ -316,6 +319,8 @@ static int open_base(trainer *t, train_head *heads, size_t n_heads, train_base *
     if (err == 0 && t->arch->norm_in_training)
         err = sm_fail(SM_EUSAGE, "%s: the norms with which %s learned are folded in; it cannot learn on", o->base,
                       variant);
+    if (err == 0 && whole && t->arch->norm && o->base_keep > 0)
+        err = sm_fail(SM_EUSAGE, "%s: between what it was and what it is its norms would fit neither", o->base);
     if (err == 0)
         err = sm_view_open(m, t->base, variant, &t->base_view);
     if (err == 0 && whole)

@@ -308,6 +308,15 @@ static void another_networks_convolutions_learn_on(void **state)
     const double low = moved(base, place->path, "layer9.pointwise.weight"),
                  high = moved(base, place->path, "layer14.pointwise.weight");
     assert_true(low > 0 && high > 8 * low && high < 3 * 6 * o.base_rate);
+    /* half of what it was comes back: half as far from it, frozen or not; the head, which it did not have, stays */
+    o.base_keep = 0.5;
+    o.out = second;
+    test_ok(sm_train(s, &o, &b));
+    sm_trained_free(&b);
+    assert_true(fabs(moved(base, second, "layer14.pointwise.weight") / high - 0.5) < 1e-3);
+    assert_true(moved(base, second, "layer5.pointwise.bias") == 0);
+    assert_true(moved(place->path, second, "head.instrument.weight") == 0);
+    o.base_keep = 0;
     /* as for any other network: resumed or on two threads, the same bits */
     o.out = second;
     o.threads = 2;
