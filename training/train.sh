@@ -26,16 +26,18 @@ if training/patches.sh "$work"; then ./samplemind dataset import "$work/patches.
     -o "$work/samplemind.safetensors" --note "sources: training/sources.csv, training/debian.csv"
 cp "$work/samplemind.safetensors" models/samplemind.safetensors
 cp "$work/samplemind.html" models/report.html 2>/dev/null || true
-# what stands on YAMNet, where that is installed: its convolutions learned on, with its own bands and with more above them; and a layer
-# on its embedding, the second opinion
-tune() { # architecture, name, seed
-    ./samplemind train --dataset "$set" --on yamnet --tune --arch "$1" -e 14 -b 32 --base-lr 0.00025 --seed "$3" --resume \
-        ${LICENCES:+--licences "$LICENCES"} -o "$work/$2.safetensors" --note "sources: training/sources.csv, training/debian.csv"
-    cp "$work/$2.safetensors" "models/$2.safetensors"
+# what stands on YAMNet, where that is installed: its convolutions as they are under a layer of ours; learned on, with more bands above
+# its own, and a fifth of the way back; and a layer on its embedding, the second opinion
+on_yamnet() { # name, and options
+    local name=$1
+    shift
+    ./samplemind train --dataset "$set" --on yamnet --tune -b 32 --resume ${LICENCES:+--licences "$LICENCES"} "$@" \
+        -o "$work/$name.safetensors" --note "sources: training/sources.csv, training/debian.csv"
+    cp "$work/$name.safetensors" "models/$name.safetensors"
 }
 if ./samplemind models verify yamnet -q 2>/dev/null; then
-    tune yamnet-tuned samplemind-tuned 1
-    tune yamnet-wide samplemind-tuned-wide 2
+    on_yamnet samplemind-tuned --arch yamnet-tuned --freeze 14 --lr 0.002 -e 8 --seed 5
+    on_yamnet samplemind-tuned-wide --arch yamnet-wide --base-lr 0.00025 --keep 0.2 -e 14 --seed 2
     ./samplemind train --dataset "$set" --on yamnet ${LICENCES:+--licences "$LICENCES"} -o models/samplemind-yamnet.safetensors \
         --note "sources: training/sources.csv, training/debian.csv"
 else

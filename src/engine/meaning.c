@@ -62,13 +62,13 @@ enum { EXPERTS = 4 };
 static const struct {
     const char *model;
     double weight;
-} experts[EXPERTS] = { { "samplemind", 0.5 },
-                       { "samplemind-cnn", 0.5 }, /* only in the place of the first */
-                       { "samplemind-tuned", 0.5 },
-                       { "samplemind-tuned-wide", 0.5 } };
+} experts[EXPERTS] = { { "samplemind", 1 },
+                       { "samplemind-cnn", 1 }, /* only in the place of the first */
+                       { "samplemind-tuned", 1 },
+                       { "samplemind-tuned-wide", 1 } };
 static const double least_probability = 1e-4;
 /* Below `sure` the layer's probabilities come in as well: p^(1 - weight) q^weight; */
-static const double layer_weight = 0.2;
+static const double layer_weight = 0.05;
 /* or, where it did not run, YAMNet's evidence e: p (e + floor)^weight. YAMNet can lift or sink a class by no more than
  * ((1 + floor) / floor)^weight, since it is silent about many one-shots. */
 static const double evidence_floor = 0.05, evidence_weight = 0.25;

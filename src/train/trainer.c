@@ -191,6 +191,14 @@ static int describe(const trainer *t, const sm_trained *r, sm_buffer *text)
     sm_json_string(&j, t->o->random_split ? "random" : "family");
     sm_json_key(&j, "base");
     sm_json_string(&j, !t->o->base ? NULL : t->net.base.whole ? t->arch->name : t->arch->base);
+    if (t->o->base && t->o->base_frozen > 0) {
+        sm_json_key(&j, "base_frozen");
+        sm_json_int(&j, t->o->base_frozen);
+    }
+    if (t->o->base && t->o->base_keep > 0) {
+        sm_json_key(&j, "base_keep");
+        sm_json_f64(&j, t->o->base_keep);
+    }
     sm_json_key(&j, "teacher");
     sm_json_string(&j, t->o->teacher);
     sm_json_key(&j, "data");
