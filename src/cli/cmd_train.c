@@ -234,6 +234,12 @@ static int load(sm_cli *cli, const train_args *a, const char *data, int rate, sm
     sm_progress_free(bar);
     for (size_t i = 0; i < problems.length; i++)
         sm_cli_warn(cli, "%s; it is left out", problems.items[i]);
+    if (err == 0 && sm_sounds_lone_classes(*out) > 0)
+        sm_cli_warn(
+            cli,
+            "%zu classes are of one source each, for all that folders and names say: they are split by file, and "
+            "what is measured flatters. Put the sounds of each pack into a folder of its own below the class",
+            sm_sounds_lone_classes(*out));
     sm_strings_free(&problems);
     sm_free(own);
     return err;

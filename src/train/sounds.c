@@ -132,6 +132,42 @@ static char *family_of(const char *below)
     return sm_strndup(below, n);
 }
 
+static int add_file(sm_sounds *s, const sm_sounds_filter *f, const char *class, const char *file, const char *family)
+{
+    char *whole = sm_printf_new("%s/%s", class, family);
+    const sm_sound x = { .path = file,
+                         .family = whole,
+                         .label = { class },
+                         .confidence = 1,
+                         .side = SM_SIDE_NONE,
+                         .random_side = SM_SIDE_NONE };
+    const int err = whole ? add(s, f, &x) : SM_ENOMEM;
+    sm_free(whole);
+    return err;
+}
+
+/* The sounds of one class; `at` is the length of its folder's name and the slash. */
+static int add_class(sm_sounds *s, const sm_sounds_filter *f, const char *class, const sm_strings *files, size_t at)
+{
+    char *first = files->length > 1 ? family_of(files->items[0] + at) : NULL;
+    bool lone = first != NULL;
+    int err = 0;
+    for (size_t i = 1; i < files->length && lone; i++) {
+        char *family = family_of(files->items[i] + at);
+        lone = family && !strcmp(family, first);
+        sm_free(family);
+    }
+    sm_free(first);
+    s->lone += lone;
+    for (size_t i = 0; i < files->length && err == 0; i++) {
+        const char *below = files->items[i] + at;
+        char *family = lone ? sm_strdup(below) : family_of(below);
+        err = family ? add_file(s, f, class, files->items[i], family) : SM_ENOMEM;
+        sm_free(family);
+    }
+    return err;
+}
+
 static int from_folder(sm_sounds *s, const char *folder, const sm_sounds_filter *f)
 {
     sm_strings classes = { 0 };
@@ -142,19 +178,8 @@ static int from_folder(sm_sounds *s, const char *folder, const sm_sounds_filter 
         err = place ? 0 : SM_ENOMEM;
         if (err == 0 && classes.items[c][0] != '.' && sm_is_directory(place))
             err = sm_walk(place, &files, &problems);
-        for (size_t i = 0; i < files.length && err == 0; i++) {
-            char *family = family_of(files.items[i] + strlen(place) + 1);
-            char *whole = family ? sm_printf_new("%s/%s", classes.items[c], family) : NULL;
-            sm_sound x = { .path = files.items[i],
-                           .family = whole,
-                           .label = { classes.items[c] },
-                           .confidence = 1,
-                           .side = SM_SIDE_NONE,
-                           .random_side = SM_SIDE_NONE };
-            err = whole ? add(s, f, &x) : SM_ENOMEM;
-            sm_free(family);
-            sm_free(whole);
-        }
+        if (err == 0)
+            err = add_class(s, f, classes.items[c], &files, place ? strlen(place) + 1 : 0);
         sm_strings_free(&files);
         sm_strings_free(&problems);
         sm_free(place);
@@ -239,6 +264,11 @@ size_t sm_sounds_count(const sm_sounds *s)
 sm_sound *sm_sounds_at(sm_sounds *s, size_t i)
 {
     return &s->items[i];
+}
+
+size_t sm_sounds_lone_classes(const sm_sounds *s)
+{
+    return s->lone;
 }
 
 int sm_sounds_rate(const sm_sounds *s)

@@ -9,6 +9,7 @@ struct sm_sounds {
     sm_sound *items;
     size_t n, capacity;
     int rate_hz;
+    size_t lone; /* classes whose sounds are all of one source */
 };
 
 #endif

@@ -55,6 +55,9 @@ sm_sound *sm_sounds_at(sm_sounds *s, size_t i);
 int sm_sounds_load(sm_sounds *s, int rate_hz, double max_s, int threads, sm_progress_fn progress, void *user,
                    sm_strings *problems);
 int sm_sounds_rate(const sm_sounds *s); /* 0: none read */
+/* Classes of a folder whose sounds all seem to be of one source. Whole on one side, such a class would be learned and not judged, or judged
+ * and not learned: so each of its sounds counts as a source, which flatters. */
+size_t sm_sounds_lone_classes(const sm_sounds *s);
 /* Class names of a head that occur, sorted. Names live in the collection; the list is the caller's (sm_free). */
 int sm_sounds_classes(const sm_sounds *s, sm_sound_head head, const char ***names, size_t *n);
 
