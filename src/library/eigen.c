@@ -117,12 +117,16 @@ static void ql_step(double *d, double *e, double *q, size_t n, size_t low, size_
     e[high] = 0;
 }
 
+/* What is small beside the largest value counts as zero: of few rows in many dimensions most values are rounding, of each other's size. */
 static int ql(double *d, double *e, double *q, size_t n)
 {
+    double largest = 0;
+    for (size_t i = 0; i < n; i++)
+        largest = fmax(largest, fabs(d[i]) + (i + 1 < n ? fabs(e[i]) : 0));
     for (size_t low = 0; low < n; low++)
         for (int steps = 0;; steps++) {
             size_t high = low;
-            while (high + 1 < n && fabs(e[high]) > DBL_EPSILON * (fabs(d[high]) + fabs(d[high + 1])))
+            while (high + 1 < n && fabs(e[high]) > DBL_EPSILON * largest)
                 high++;
             if (high == low)
                 break;

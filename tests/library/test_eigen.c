@@ -55,10 +55,34 @@ static void a_value_that_is_not_finite_is_an_error(void **state)
     test_fails(sm_eigen_symmetric(a, values, 2), SM_EINTERNAL, "not finite");
 }
 
+/* Two sounds in 512 dimensions: one value, and 511 that are rounding of float products, each as large as its neighbours. */
+static void of_two_rows_in_many_dimensions_one_value_is_left(void **state)
+{
+    enum { N = 512 };
+    double *a = sm_alloc((size_t)N * N, sizeof *a), values[N], length = 0;
+    float u[N];
+    uint64_t random = 3;
+
+    (void)state;
+    assert_true(a != NULL);
+    for (size_t i = 0; i < N; i++) {
+        u[i] = i % 4 ? 0 : (float)(1e-3 * test_random_normal(&random));
+        length += (double)u[i] * (double)u[i];
+    }
+    for (size_t i = 0; i < N; i++)
+        for (size_t j = 0; j < N; j++)
+            a[i * N + j] = (double)(u[i] * u[j]);
+    test_ok(sm_eigen_symmetric(a, values, N));
+    assert_float_equal(values[0], length, 1e-6 * length);
+    assert_true(fabs(values[1]) < 1e-6 * length && fabs(values[N - 1]) < 1e-6 * length);
+    sm_free(a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_are_eigenvectors_of_length_one_and_the_largest_value_comes_first),
+        cmocka_unit_test(of_two_rows_in_many_dimensions_one_value_is_left),
         cmocka_unit_test(a_value_that_is_not_finite_is_an_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
