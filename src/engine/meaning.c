@@ -67,7 +67,7 @@ static const struct {
                        { "samplemind-tuned", 1 },
                        { "samplemind-tuned-wide", 1 } };
 static const double least_probability = 1e-4;
-/* Below `sure` the layer's probabilities come in as well: p^(1 - weight) q^weight; */
+/* Below `sure` the layer's probabilities come in as well: p q^weight; */
 static const double layer_weight = 0.05;
 /* or, where it did not run, YAMNet's evidence e: p (e + floor)^weight. YAMNet can lift or sink a class by no more than
  * ((1 + floor) / floor)^weight, since it is silent about many one-shots. */
@@ -146,7 +146,7 @@ static double combined(double p, const char *name, const second *s)
 {
     if (s->layer) {
         const double q = score_of(s->layer, name);
-        return q < 0 ? p : pow(p + least_probability, 1 - layer_weight) * pow(q + least_probability, layer_weight);
+        return q < 0 ? p : (p + least_probability) * pow(q + least_probability, layer_weight);
     }
     const int known = find_class(name);
     return p * pow((known >= 0 ? (double)s->evidence[known] : 0) + evidence_floor, evidence_weight);

@@ -81,7 +81,7 @@ static void the_second_opinion_is_asked_below_seventy_percent(void **state)
     double p[3], sum = 0;
     json_t *r = judged(low, 2);
     for (int c = 0; c < 3; c++)
-        sum += p[c] = pow((double)doubtful[c] + 1e-4, 0.95) * pow((double)other[c] + 1e-4, 0.05);
+        sum += p[c] = ((double)doubtful[c] + 1e-4) * pow((double)other[c] + 1e-4, 0.05);
     for (int c = 0; c < 3; c++)
         assert_float_equal(score(r, three[c]), p[c] / sum, 1e-6);
     assert_int_equal(json_array_size(json_object_get(r, "instrument_votes")), 2);
