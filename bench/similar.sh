@@ -24,7 +24,7 @@ for options; do
     # shellcheck disable=SC2086  # options are words
     while IFS="$(printf '\t')" read -r path class; do
         "$program" similar "$path" --library "$library" -n 10 -j 1 --csv $options |
-            sed -n "s|^\"\\(.*\\)\",[0-9]*,[^,]*,[^,]*\$|$class\t\\1|p"
+            awk -v class="$class" 'NR > 1 { if (sub(/^"/, "")) sub(/",.*/, ""); else sub(/,.*/, ""); print class "\t" $0 }'
     done < "$work/sounds" > "$work/answers"
     awk -F'\t' -v options="${options:-overall}" 'FNR == NR { class[$1] = $2; next }
         { asked[$1]++; right[$1] += class[$2] == $1 }
