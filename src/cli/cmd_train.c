@@ -33,7 +33,7 @@ static const sm_option train_options[] = {
       "with --tune: highest rate of its convolutions (default: 0.0002)", 0 },
     { 0, "base-slower", SM_OPT_NUMBER, AT(base_slower), "0..1",
       "with --tune: each layer below learns by this factor slower (default: 1)", 0 },
-    { 0, "freeze", SM_OPT_INT, AT(base_frozen), "0..14",
+    { 0, "freeze", SM_OPT_INT, AT(base_frozen), "LAYERS",
       "with --tune: its lowest layers, that stay as they are (default: 0)", 0 },
     { 0, "keep", SM_OPT_NUMBER, AT(base_keep), "0..1",
       "with --tune: at the end so much of what it was before comes back, for other sources (default: 0)", 0 },

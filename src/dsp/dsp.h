@@ -90,7 +90,9 @@ enum { DSP_SPECTRUM_MAGNITUDE, DSP_SPECTRUM_POWER }; /* spectrum */
 enum { DSP_LOG_NONE, DSP_LOG_E, DSP_LOG_10 };        /* log_kind: log(log_scale * x + log_offset) */
 enum {
     DSP_FRAMING_CENTRED, /* Essentia: from -(frame+1)/2 until a frame's middle has left the signal; `dsp_mel_frames` */
-    DSP_FRAMING_PATCHES  /* YAMNet: from 0; zeros at the end up to patch_samples + a whole number of patch_hop */
+    DSP_FRAMING_PATCHES, /* YAMNet: from 0; zeros at the end up to patch_samples + a whole number of patch_hop */
+    DSP_FRAMING_MIRROR   /* torch.stft, centred: the middle of frame i is sample i * hop, i <= n / hop; beyond its ends the signal
+                            is mirrored at the outermost sample (zeros where it has too few of them) */
 };
 typedef struct {
     const char *name;        /* "yamnet", "musicnn", "vggish", "tempocnn" */
@@ -100,6 +102,7 @@ typedef struct {
     int mel_scale, filter_shape, filter_norm, spectrum, log_kind, framing;
     double log_offset, log_scale;
     dsp_window_kind window;
+    double pre_emphasis; /* a: the signal is y[i] = x[i + 1] - a x[i], a sample shorter; 0: as it is */
     int patch_samples,
         patch_hop; /* for DSP_FRAMING_PATCHES; YAMNet's hop is 7680 (48 frames) unless the user chose another */
 } dsp_mel_spec;

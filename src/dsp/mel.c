@@ -44,6 +44,12 @@ static const dsp_mel_spec specs[] = {
       .mel_scale = DSP_MEL_HTK, .filter_shape = DSP_FILTER_LINEAR_IN_HZ, .filter_norm = DSP_FILTER_AREA_1,
       .spectrum = DSP_SPECTRUM_POWER, .log_kind = DSP_LOG_10, .log_scale = 1.5625e11, .log_offset = 1,
       .window = DSP_WINDOW_HANN_PERIODIC, .framing = DSP_FRAMING_CENTRED },
+    /* EfficientAT: its networks hear (ln(M + 1e-5) + 4.5) / 5, Kaldi's mel filters. Here ln(1 + 1e5 M), so that silence is 0; the models
+     * make the one of the other (sm_efficientat_prepare) */
+    { .name = "efficientat", .rate_hz = 32000, .frame = 800, .hop = 320, .fft = 1024, .bands = 128, .f_min = 0, .f_max = 15000,
+      .mel_scale = DSP_MEL_HTK, .filter_shape = DSP_FILTER_LINEAR_IN_MEL, .filter_norm = DSP_FILTER_PEAK_1,
+      .spectrum = DSP_SPECTRUM_POWER, .log_kind = DSP_LOG_E, .log_scale = 1e5, .log_offset = 1,
+      .window = DSP_WINDOW_HANN_SYMMETRIC, .framing = DSP_FRAMING_MIRROR, .pre_emphasis = 0.97 },
 };
 /* clang-format on */
 
@@ -78,6 +84,12 @@ struct dsp_mel {
     mel_filter *filters;
     int bins;      /* of the spectrum that any filter sees, from 0 */
     float *window; /* [frame] */
+    size_t pushed; /* samples, after pre-emphasis */
+    float before;  /* the sample before those that come, for pre-emphasis */
+    bool begun;    /* it is there */
+    sm_floats emphasised;
+    sm_floats edge; /* DSP_FRAMING_MIRROR: the first samples until there are enough to mirror, later the last ones */
+    bool mirrored;  /* the beginning was */
     sm_pool *pool; /* borrowed; NULL: the caller's thread alone */
     mel_worker *workers;
     int n_workers;
@@ -209,6 +221,8 @@ void dsp_mel_free(dsp_mel *m)
     if (!m)
         return;
     framer_free(&m->framer);
+    sm_floats_free(&m->emphasised);
+    sm_floats_free(&m->edge);
     for (int i = 0; i < m->n_workers; i++)
         dsp_fft_free(m->workers[i].fft);
     sm_arena_free(m->arena);
@@ -284,7 +298,9 @@ static int mel_frames(void *user, const float *samples, size_t n)
 
 int64_t dsp_mel_frames(const dsp_mel_spec *s, int64_t n)
 {
-    n = SM_MAX(n, 0);
+    n = SM_MAX(n - (s->pre_emphasis != 0), 0);
+    if (s->framing == DSP_FRAMING_MIRROR)
+        return 1 + n / s->hop;
     if (s->framing == DSP_FRAMING_PATCHES) {
         const int64_t hops = n <= s->patch_samples ? 0 : (n - s->patch_samples + s->patch_hop - 1) / s->patch_hop;
         return 1 + (s->patch_samples + hops * s->patch_hop - s->frame) / s->hop;
@@ -297,14 +313,106 @@ int64_t dsp_mel_frames(const dsp_mel_spec *s, int64_t n)
     return 1 + SM_MIN(past, inside);
 }
 
+/* ---- what lies beyond the ends ---- */
+
+/* The other side of the edge: the samples to the left of the first or to the right of the last one, nearest to it first. */
+static float mirrored(const sm_floats *edge, size_t i, bool end)
+{
+    const size_t n = edge->length;
+    return i + 1 >= n ? 0 : edge->data[end ? n - 2 - i : i + 1];
+}
+
+/* Half a frame in front of the signal, whose beginning `edge` is; and that beginning itself. */
+static int begin_mirrored(dsp_mel *m)
+{
+    const size_t half = (size_t)m->spec.frame / 2;
+    sm_floats lead = { 0 };
+    int err = sm_floats_add(&lead, NULL, half);
+    for (size_t i = 0; i < half && err == 0; i++)
+        lead.data[half - 1 - i] = mirrored(&m->edge, i, false);
+    if (err == 0)
+        err = framer_push_blocks(&m->framer, lead.data, half, mel_frames, m);
+    if (err == 0)
+        err = framer_push_blocks(&m->framer, m->edge.data, m->edge.length, mel_frames, m);
+    m->mirrored = true;
+    sm_floats_free(&lead);
+    return err;
+}
+
+static int push_mirrored(dsp_mel *m, const float *x, size_t n)
+{
+    const size_t half = (size_t)m->spec.frame / 2;
+    int err = sm_floats_add(&m->edge, x, n);
+    if (err < 0)
+        return err;
+    if (m->mirrored)
+        err = framer_push_blocks(&m->framer, x, n, mel_frames, m);
+    else if (m->edge.length > half)
+        err = begin_mirrored(m);
+    if (m->mirrored && m->edge.length > half + 1)
+        sm_floats_drop(&m->edge, m->edge.length - half - 1);
+    return err;
+}
+
+static int finish_mirrored(dsp_mel *m, int64_t frames)
+{
+    const size_t half = (size_t)m->spec.frame / 2;
+    sm_floats tail = { 0 };
+    int err = m->mirrored ? 0 : begin_mirrored(m);
+    if (err == 0)
+        err = sm_floats_add(&tail, NULL, half);
+    for (size_t i = 0; i < half && err == 0; i++)
+        tail.data[i] = mirrored(&m->edge, i, true);
+    if (err == 0)
+        err = framer_push_blocks(&m->framer, tail.data, half, mel_frames, m);
+    m->mirrored = false;
+    m->edge.length = 0;
+    sm_floats_free(&tail);
+    return err < 0 ? err : framer_finish_blocks(&m->framer, frames, mel_frames, m);
+}
+
+/* ---- a sound ---- */
+
+/* x becomes what the frames are cut from. */
+static int emphasise(dsp_mel *m, const float **x, size_t *n)
+{
+    const float a = (float)m->spec.pre_emphasis, *from = *x;
+    m->emphasised.length = 0;
+    if (a == 0 || *n == 0)
+        return 0;
+    const int err = sm_floats_add(&m->emphasised, NULL, *n);
+    float *to = m->emphasised.data, before = m->begun ? m->before : from[0];
+    if (err < 0)
+        return err;
+    for (size_t i = 0; i < *n; i++) {
+        to[i] = from[i] - a * before;
+        before = from[i];
+    }
+    m->before = before;
+    *x = to + !m->begun;
+    *n -= !m->begun;
+    m->begun = true;
+    return 0;
+}
+
 int dsp_mel_push(dsp_mel *m, const float *mono, size_t n, sm_floats *frames)
 {
+    const int err = emphasise(m, &mono, &n);
     m->out = frames;
-    return framer_push_blocks(&m->framer, mono, n, mel_frames, m);
+    m->pushed += n;
+    if (err < 0)
+        return err;
+    return m->spec.framing == DSP_FRAMING_MIRROR ? push_mirrored(m, mono, n)
+                                                 : framer_push_blocks(&m->framer, mono, n, mel_frames, m);
 }
 
 int dsp_mel_finish(dsp_mel *m, sm_floats *frames)
 {
+    const int64_t n = (int64_t)m->pushed + (m->spec.pre_emphasis != 0);
+    const int64_t all = dsp_mel_frames(&m->spec, n);
     m->out = frames;
-    return framer_finish_blocks(&m->framer, dsp_mel_frames(&m->spec, m->framer.received), mel_frames, m);
+    m->pushed = 0;
+    m->begun = false;
+    return m->spec.framing == DSP_FRAMING_MIRROR ? finish_mirrored(m, all)
+                                                 : framer_finish_blocks(&m->framer, all, mel_frames, m);
 }

@@ -13,6 +13,10 @@
 
 #include "models/classifier.h"
 
+static const sm_classifier_base yamnet = { "yamnet", 14, sm_yamnet_picture, sm_tuned_prepare, SM_TUNED_SILENCE };
+static const sm_classifier_base efficientat = { "efficientat", 17, sm_efficientat_picture, sm_mobile_prepare,
+                                                SM_EFFICIENTAT_SILENCE };
+
 /* clang-format off */
 static const sm_classifier_arch archs[] = {
     /* the brief's: kernels 3x3, 32/64/128 filters, ReLU, 2x2 max-pool, flatten, dense 256, dropout .5. Without norms it hardly learns */
@@ -58,11 +62,16 @@ static const sm_classifier_arch archs[] = {
       .norm = true, .pool = SM_POOL_TIME, .dense = 256, .dropout = 0.3f },
     /* YAMNet's convolutions, learned from two million videos, learn on: `samplemind train --on yamnet --tune` */
     { .name = "yamnet-tuned", .model = "samplemind-tuned", .summary = "YAMNet's convolutions, and one layer: for --on yamnet --tune",
-      .base = "yamnet", .frames = 96, .bands = 64, .pool = SM_POOL_ALL, .dropout = 0.3f },
+      .base = &yamnet, .frames = 96, .bands = 64, .pool = SM_POOL_ALL, .dropout = 0.3f },
     { .name = "yamnet-wide", .model = "samplemind-tuned-wide", .summary = "the same with 16 bands more, up to 13.7 kHz",
-      .base = "yamnet", .frames = 96, .bands = 80, .pool = SM_POOL_ALL, .dropout = 0.3f },
+      .base = &yamnet, .frames = 96, .bands = 80, .pool = SM_POOL_ALL, .dropout = 0.3f },
     { .name = "yamnet-tiny", .model = "samplemind-tuned", .summary = "an eighth of its channels: for trials",
-      .base = "yamnet", .width = 8, .frames = 96, .bands = 64, .pool = SM_POOL_ALL, .dropout = 0.1f },
+      .base = &yamnet, .width = 8, .frames = 96, .bands = 64, .pool = SM_POOL_ALL, .dropout = 0.1f },
+    /* EfficientAT's, learned from transformers that learned from AudioSet, likewise: --on efficientat --tune */
+    { .name = "mobile-tuned", .model = "samplemind-mobile", .summary = "EfficientAT's convolutions, and one layer: for --on efficientat --tune",
+      .base = &efficientat, .frames = 128, .bands = 128, .pool = SM_POOL_ALL, .dropout = 0.3f },
+    { .name = "mobile-tiny", .model = "samplemind-mobile", .summary = "a quarter of its channels: for trials",
+      .base = &efficientat, .width = 4, .frames = 128, .bands = 128, .pool = SM_POOL_ALL, .dropout = 0.1f },
     { .name = "tiny", .model = "samplemind", .summary = "for trials: an eighth of everything",
       .stage = { { .channels = 8, .times = 1, .kernel = 5, .stride = 4 }, { SM_STAGE_RESIDUAL, .channels = 16, .times = 1, .stride = 2 },
                  { .channels = 32, .times = 1, .pool = { 2, 2 } } }, .stages = 3,
@@ -123,20 +132,38 @@ void sm_tuned_prepare(float *patch, size_t n)
         patch[i] = patch[i] > 0 ? logf(scale * expm1f(patch[i]) + floor) : SM_TUNED_SILENCE;
 }
 
+void sm_mobile_prepare(float *patch, size_t n)
+{
+    const float full = 175, floor = 1e-5f;
+    float top = 0;
+    for (size_t i = 0; i < n; i++)
+        top = patch[i] > top ? patch[i] : top;
+    const float scale = top > 0 ? full / expm1f(top) : 0;
+    for (size_t i = 0; i < n; i++)
+        patch[i] =
+            patch[i] > 0 ? (logf(scale * expm1f(patch[i]) + floor) + 4.5f) / 5 : SM_EFFICIENTAT_SILENCE;
+}
+
 void sm_classifier_draw(const sm_classifier_arch *a, float *patch, size_t n)
 {
-    (a->base ? sm_tuned_prepare : sm_classifier_prepare)(patch, n);
+    (a->base ? a->base->draw : sm_classifier_prepare)(patch, n);
 }
 
 float sm_classifier_silence(const sm_classifier_arch *a)
 {
-    return a->base ? SM_TUNED_SILENCE : SM_CLASSIFIER_SILENCE;
+    return a->base ? a->base->silence : SM_CLASSIFIER_SILENCE;
 }
 
 static void prepare_tuned(const sm_model *m, float *patch, size_t rows, size_t bands, bool torch)
 {
     (void)m, (void)torch;
     sm_tuned_prepare(patch, rows * bands);
+}
+
+static void prepare_mobile(const sm_model *m, float *patch, size_t rows, size_t bands, bool torch)
+{
+    (void)m, (void)torch;
+    sm_mobile_prepare(patch, rows * bands);
 }
 
 static void prepare(const sm_model *m, float *patch, size_t rows, size_t bands, bool torch)
@@ -248,7 +275,7 @@ nn_id sm_classifier_embedding(nn_graph *g, const nn_source *w, const sm_classifi
     if (a->coordinate)
         x = with_coordinate(g, x);
     if (a->base)
-        x = sm_yamnet_picture(g, w, x, SM_MAX(a->width, 1));
+        x = a->base->picture(g, w, x, SM_MAX(a->width, 1));
     for (int i = 0; i < a->stages; i++)
         x = stage(g, w, a, i, x, &number);
     nn_scope(g, "dense");
@@ -401,26 +428,30 @@ const sm_model sm_model_samplemind = { CLASSIFIER("samplemind", "samplemind",
 const sm_model sm_model_samplemind_cnn = { CLASSIFIER("samplemind-cnn", "samplemind_cnn",
                                                       "instrument of a one-shot, by the simplest network") };
 
-/* Copies of YAMNet's ears that have listened to one-shots: with its own bands, and with 16 above them. A longer sound is heard once
- * more every 6 s, as by the one above. */
-#define TUNED(NAME, RATE, FRONT_END, BANDS, SUMMARY)                                                                   \
-    .name = NAME, .task = SM_TASK_TAGS, .field = NAME, .summary = SUMMARY, .licence = "Apache-2.0",                    \
+/* Copies of other networks' ears that have listened to one-shots: YAMNet's with its own bands, and with 16 above them; EfficientAT's. A
+ * longer sound is heard once more every 6 s, as by the one above. */
+#define TUNED(NAME, FIELD, RATE, FRONT_END, BANDS, PATCH, HOP, SKIP, PREPARE, SUMMARY)                                 \
+    .name = NAME, .task = SM_TASK_TAGS, .field = FIELD, .summary = SUMMARY, .licence = "Apache-2.0",                   \
     .page = "docs/training.md", .classes = &instruments,                                                               \
     .needs = { .rate_hz = RATE,                                                                                        \
                .resample = SM_RESAMPLE_SOXR,                                                                           \
                .front_end = FRONT_END,                                                                                 \
                .bands = BANDS,                                                                                         \
-               .patch = 96,                                                                                            \
-               .hop = 616,                                                                                             \
+               .patch = PATCH,                                                                                         \
+               .hop = HOP,                                                                                             \
                .when_short = SM_SHORT_ZERO,                                                                            \
-               .skip_below = 4.25f, /* some 63 dB below full scale */                                                  \
+               .skip_below = SKIP, /* some 63 dB below full scale */                                                   \
                .batch = 32 },                                                                                          \
-    .bench = { 10, 9.75, NULL }, .activation = "softmax", .recognise = recognise, .build = build,                      \
-    .prepare = prepare_tuned, .hear = hear
+    .bench = { 10, 9.75, NULL }, .activation = "softmax", .recognise = recognise, .build = build, .prepare = PREPARE,  \
+    .hear = hear
 
 const sm_model sm_model_samplemind_tuned = {
-    TUNED("samplemind-tuned", 16000, "samplemind-16k", 64,
+    TUNED("samplemind-tuned", "samplemind-tuned", 16000, "samplemind-16k", 64, 96, 616, 4.25f, prepare_tuned,
           "instrument of a one-shot, by YAMNet's convolutions after they have learned on")
 };
-const sm_model sm_model_samplemind_tuned_wide = { TUNED("samplemind-tuned-wide", 32000, "samplemind-wide", 80,
+const sm_model sm_model_samplemind_tuned_wide = { TUNED("samplemind-tuned-wide", "samplemind-tuned-wide", 32000,
+                                                        "samplemind-wide", 80, 96, 616, 4.25f, prepare_tuned,
                                                         "the same, hearing up to 13.7 kHz") };
+const sm_model sm_model_samplemind_mobile = { TUNED("samplemind-mobile", "samplemind-mobile", 32000, "efficientat", 128,
+                                                    128, 600, 3, prepare_mobile,
+                                                    "instrument of a one-shot, by EfficientAT's convolutions") };

@@ -22,6 +22,15 @@ typedef enum {
 
 typedef enum { SM_STAGE_PLAIN, SM_STAGE_RESIDUAL } sm_stage_kind;
 
+/* A network of others whose convolutions ours may stand on: tensors "layerN..", N = 1 .. layers, lowest first. */
+typedef struct {
+    const char *model;
+    int layers;
+    nn_id (*picture)(nn_graph *g, const nn_source *w, nn_id x, int64_t width); /* x [N, 1, time, mel] */
+    void (*draw)(float *patch, size_t n); /* rows of the front end become its picture, in place */
+    float silence;                        /* in that picture */
+} sm_classifier_base;
+
 /* Stages, then a pool, then a dense layer: the embedding.
  *   plain     `times` convolutions k x k of the same size (the first with `stride`), each with its norm and ReLU; then a max-pool
  *   residual  `times` blocks relu(conv3x3(relu(conv3x3(x))) + x); where size or channels change x goes through a mean-pool and
@@ -36,9 +45,8 @@ typedef struct {
     bool
         norm; /* batch norm after each convolution and the dense layer; these then have no bias. Residual stages have it always */
     bool norm_in_training; /* the same while it learns only: the file holds each norm folded into weights and biases */
-    const char
-        *base; /* instead of stages: the convolutions of this model, whose weights tuning begins with; NULL: none */
-    int width; /* its channels are divided by this; 0: 1 */
+    const sm_classifier_base *base; /* instead of stages: these convolutions, whose weights tuning begins with; NULL: none */
+    int width;                      /* its channels are divided by this; 0: 1 */
     int frames, bands; /* of the picture; 0: 128 */
     int average;       /* so many frames become one at the very beginning; 0: none do */
     bool coordinate;   /* a second input channel: -1 at the lowest mel band .. 1 at the highest */
@@ -66,7 +74,12 @@ void sm_classifier_prepare(float *patch, size_t n);
  * ln(M + 0.001), after M has been scaled so that its largest value in the patch is 40, about what a sound at full scale has. */
 #define SM_TUNED_SILENCE (-6.9077554f)
 void sm_tuned_prepare(float *patch, size_t n);
-/* The one of the two that the architecture sees, and its value of silence. */
+/* The picture of networks on EfficientAT's: from rows of ln(1 + 1e5 M) (front end "efficientat") to its own (ln(M + 1e-5) + 4.5) / 5, after
+ * M has been scaled so that its largest value in the patch is 175, the median of one-shots with a peak of 0.89. */
+#define SM_EFFICIENTAT_FLOOR   (-11.512925f) /* ln 1e-5 */
+#define SM_EFFICIENTAT_SILENCE ((SM_EFFICIENTAT_FLOOR + 4.5f) / 5)
+void sm_mobile_prepare(float *patch, size_t n);
+/* The one that the architecture sees, and its value of silence. */
 void sm_classifier_draw(const sm_classifier_arch *a, float *patch, size_t n);
 float sm_classifier_silence(const sm_classifier_arch *a);
 
@@ -74,6 +87,8 @@ float sm_classifier_silence(const sm_classifier_arch *a);
 nn_id sm_classifier_embedding(nn_graph *g, const nn_source *w, const sm_classifier_arch *a, nn_id patches);
 /* YAMNet's convolutions (yamnet.c): x [N, 1, time, mel] -> [N, 1024 / width, time / 32, mel / 32]. */
 nn_id sm_yamnet_picture(nn_graph *g, const nn_source *w, nn_id x, int64_t width);
+/* EfficientAT's mn04 (efficientat.c) -> [N, 384 / width, mel / 32, time / 32] (some 384 / width: multiples of 8). */
+nn_id sm_efficientat_picture(nn_graph *g, const nn_source *w, nn_id x, int64_t width);
 /* embedding -> logits [N, classes] of a head; tensors "head.NAME.{weight,bias}". */
 nn_id sm_classifier_logits(nn_graph *g, const nn_source *w, const char *head, int64_t classes, nn_id embedding);
 

@@ -136,6 +136,7 @@ typedef enum {
     NN_COS,
     NN_CLIP /* alpha..beta */,
     NN_HARD_SIGMOID /* alpha x + beta in 0..1 */,
+    NN_HARD_SWISH /* x (x + 3) / 6, its factor in 0..1; Howard et al. 2019 */,
     NN_RECIPROCAL,
     NN_SOFTPLUS,
     NN_UNARY_KINDS

@@ -102,16 +102,15 @@ static int build(train_network *net, nn_graph *g)
 }
 
 /* ---- ports ---- */
-/* "layer12.depthwise.weight": its depth from the top, 14 layers. */
+/* "layer12.depthwise.weight": its depth from the top. */
 static float pace_of(const train_network *net, const char *name)
 {
-    enum { LAYERS = 14 };
     if (!has_base(net, name))
         return 1;
     if (net->base.whole)
         return (float)net->base.pace;
     const int layer = (int)strtol(name + strlen("layer"), NULL, 10);
-    return layer <= net->base.frozen ? 0 : (float)(net->base.pace * pow(net->base.slower, LAYERS - layer));
+    return layer <= net->base.frozen ? 0 : (float)(net->base.pace * pow(net->base.slower, net->arch->base->layers - layer));
 }
 
 static int new_tensor(train_network *net, const char *name, nn_shape shape, size_t *length, train_tensor *out)

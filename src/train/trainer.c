@@ -190,7 +190,7 @@ static int describe(const trainer *t, const sm_trained *r, sm_buffer *text)
     sm_json_key(&j, "split");
     sm_json_string(&j, t->o->random_split ? "random" : "family");
     sm_json_key(&j, "base");
-    sm_json_string(&j, !t->o->base ? NULL : t->net.base.whole ? t->arch->name : t->arch->base);
+    sm_json_string(&j, !t->o->base ? NULL : t->net.base.whole ? t->arch->name : t->arch->base->model);
     if (t->o->base && t->o->base_frozen > 0) {
         sm_json_key(&j, "base_frozen");
         sm_json_int(&j, t->o->base_frozen);

@@ -276,8 +276,9 @@ int sm_train_arch_on(const char *base, const char **out)
     const sm_classifier_arch *all = sm_classifier_archs(&n);
     int err = trainer_open_model(base, &w, &card, &m, variant);
     *out = NULL;
+    const bool ours = err == 0 && sm_classifier_arch_find(variant); /* other models call their formats variants */
     for (size_t i = 0; err == 0 && i < n && !*out; i++)
-        if (*variant ? !strcmp(all[i].name, variant) : all[i].base && !strcmp(all[i].base, m->name))
+        if (ours ? !strcmp(all[i].name, variant) : all[i].base && !strcmp(all[i].base->model, m->name))
             *out = all[i].name;
     if (err == 0 && !*out)
         err = sm_fail(SM_EUSAGE, "no classifier of ours stands on \"%s\"", m->name);
@@ -312,10 +313,10 @@ static int open_base(trainer *t, train_head *heads, size_t n_heads, train_base *
     char variant[32] = "";
     int err = trainer_open_model(o->base, &t->base, &t->base_card, &m, variant);
     const bool whole = err == 0 && !strcmp(variant, t->arch->name);
-    if (err == 0 && !whole && (!t->arch->base || strcmp(m->name, t->arch->base) != 0))
+    if (err == 0 && !whole && (!t->arch->base || strcmp(m->name, t->arch->base->model) != 0))
         err = sm_fail(SM_EUSAGE, "%s holds %s %s; %s goes on from %s%s%s only", o->base,
                       *variant ? "the architecture" : "the model", *variant ? variant : m->name, t->arch->name,
-                      t->arch->name, t->arch->base ? " or " : "", t->arch->base ? t->arch->base : "");
+                      t->arch->name, t->arch->base ? " or " : "", t->arch->base ? t->arch->base->model : "");
     if (err == 0 && t->arch->norm_in_training)
         err = sm_fail(SM_EUSAGE, "%s: the norms with which %s learned are folded in; it cannot learn on", o->base,
                       variant);

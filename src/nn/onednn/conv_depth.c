@@ -25,6 +25,9 @@ const nn_depth_kernel *nn_depth_best(void)
 
 static bool read_conv(const nn_node *n, const nn_shape *x, const nn_shape *w, depth_conv *d)
 {
+    static const nn_depth_after after[NN_UNARY_KINDS] = { [NN_RELU] = NN_DEPTH_RELU,
+                                                          [NN_SWISH] = NN_DEPTH_SWISH,
+                                                          [NN_HARD_SWISH] = NN_DEPTH_HARD_SWISH };
     const nn_conv_attrs *a = &n->attrs.conv;
 
     if (x->rank != 4 || a->groups != x->dim[1] || n->shape.dim[1] != a->groups || a->groups == 1 || n->n_posts > 1)
@@ -40,9 +43,9 @@ static bool read_conv(const nn_node *n, const nn_shape *x, const nn_shape *w, de
             return false;
     }
     if (n->n_posts == 1) {
-        if (n->posts[0].kind != NN_POST_UNARY || (n->posts[0].unary != NN_RELU && n->posts[0].unary != NN_SWISH))
+        if (n->posts[0].kind != NN_POST_UNARY || after[n->posts[0].unary] == NN_DEPTH_NOTHING)
             return false;
-        d->after = n->posts[0].unary == NN_RELU ? NN_DEPTH_RELU : NN_DEPTH_SWISH;
+        d->after = after[n->posts[0].unary];
     }
     return d->kernel[0] <= NN_DEPTH_ROWS && (d->kernel[1] == 3 || d->kernel[1] == 5) &&
            (d->stride[1] == 1 || d->stride[1] == 2) && d->channels >= d->kernels->lanes && x->dim[3] < 1 << 24;

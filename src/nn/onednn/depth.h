@@ -12,7 +12,7 @@ enum {
 }; /* most filter rows and columns; positions of a block */
 
 /* What is done with each sum. */
-typedef enum { NN_DEPTH_NOTHING, NN_DEPTH_RELU, NN_DEPTH_SWISH } nn_depth_after;
+typedef enum { NN_DEPTH_NOTHING, NN_DEPTH_RELU, NN_DEPTH_SWISH, NN_DEPTH_HARD_SWISH } nn_depth_after;
 
 /* One line of an image. */
 typedef struct {

@@ -6,7 +6,16 @@ enum { DEPTH_SPAN = (NN_DEPTH_BLOCK - 1) * 2 + NN_DEPTH_WIDTH };
 
 V_INLINE vec depth_after(vec v, nn_depth_after after)
 {
-    return after == NN_DEPTH_RELU ? v_max(v_zero(), v) : after == NN_DEPTH_SWISH ? v_swish(v) : v;
+    switch (after) {
+    case NN_DEPTH_RELU:
+        return v_max(v_zero(), v);
+    case NN_DEPTH_SWISH:
+        return v_swish(v);
+    case NN_DEPTH_HARD_SWISH: /* NaN stays: it is the last operand of each */
+        return v * v_min(v_set1(1), v_max(v_zero(), v_fma(v, v_set1(1.0f / 6), v_set1(0.5f))));
+    default:
+        return v;
+    }
 }
 
 V_INLINE void depth_store(const nn_depth_line *d, vec *sum, int positions, int left, float *y, nn_depth_after after)
@@ -51,6 +60,8 @@ V_INLINE void depth_block(const nn_depth_line *d, int width, int stride, int pos
         float *y = d->y + (int64_t)first * d->channels + c;
         if (d->after == NN_DEPTH_SWISH)
             depth_store(d, sum, positions, left, y, NN_DEPTH_SWISH);
+        else if (d->after == NN_DEPTH_HARD_SWISH)
+            depth_store(d, sum, positions, left, y, NN_DEPTH_HARD_SWISH);
         else if (d->after == NN_DEPTH_RELU)
             depth_store(d, sum, positions, left, y, NN_DEPTH_RELU);
         else

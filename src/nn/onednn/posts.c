@@ -20,6 +20,7 @@ static const struct {
     [NN_ABS] = { dnnl_eltwise_abs, false, false, 0, 0 },
     [NN_NEG] = { dnnl_eltwise_linear, false, false, -1, 0 },
     [NN_SQUARE] = { dnnl_eltwise_square, false, false, 0, 0 },
+    [NN_HARD_SWISH] = { dnnl_eltwise_hardswish, false, false, 0, 0 },
     [NN_CLIP] = { dnnl_eltwise_clip, true, true, 0, 0 },
 };
 

@@ -32,6 +32,7 @@ F(sin, sin(x))
 F(cos, cos(x))
 F(clip, x<alpha ? alpha : x> beta ? beta : x)
 F(hard_sigmoid, f_clip(alpha *x + beta, 0, 1))
+F(hard_swish, x *f_clip(x / 6 + 0.5, 0, 1))
 F(reciprocal, 1 / x)
 F(softplus, x > 0 ? x + log1p(exp(-x)) : log1p(exp(x)))
 
@@ -60,6 +61,7 @@ D(erf, 1.1283791670955125739 * exp(-v * v))
 D(cos, -sin(v))
 D(clip, v > alpha && v <= beta ? 1 : 0)
 D(hard_sigmoid, alpha *v + beta > 0 && alpha * v + beta < 1 ? alpha : 0)
+D(hard_swish, v <= -3 ? 0 : v > 3 ? 1 : v / 3 + 0.5)
 D(reciprocal, -v *v)
 
 static double d_gelu_tanh(double v, double alpha, double beta)
@@ -96,6 +98,7 @@ static const struct {
     [NN_COS] = { f_cos, -9, 9, d_cos, false },
     [NN_CLIP] = { f_clip, -3, 3, d_clip, false },
     [NN_HARD_SIGMOID] = { f_hard_sigmoid, -5, 5, d_hard_sigmoid, false },
+    [NN_HARD_SWISH] = { f_hard_swish, -5, 5, d_hard_swish, false },
     [NN_RECIPROCAL] = { f_reciprocal, 0.1, 3, d_reciprocal, true },
     [NN_SOFTPLUS] = { f_softplus, -9, 9, f_sigmoid, false },
 };
