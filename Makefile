@@ -49,7 +49,7 @@ $(BUILD)/%.o: %.c
 
 # the weights that ship are part of this object, which no compiler's dependency file tells
 $(BUILD)/src/models/shipped.o: $(wildcard models/*.safetensors)
-$(BUILD)/src/models/shipped.o: ALL_CFLAGS += $(foreach m,$(wildcard models/*.safetensors),-DSM_SHIPPED_$(subst -,_,$(basename $(notdir $m))))
+$(BUILD)/src/models/shipped.o: ALL_CFLAGS += -D'SM_SHIPPED(X)=$(foreach m,$(basename $(notdir $(wildcard models/*.safetensors))),X($(subst -,_,$m),"$m"))'
 
 $(LIBRARY): $(LIB_OBJ)
 	$(call say,AR,$@)rm -f $@ && ar rcs $@ $^

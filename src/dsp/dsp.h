@@ -91,7 +91,7 @@ enum { DSP_LOG_NONE, DSP_LOG_E, DSP_LOG_10 };        /* log_kind: log(log_scale 
 enum {
     DSP_FRAMING_CENTRED, /* Essentia: from -(frame+1)/2 until a frame's middle has left the signal; `dsp_mel_frames` */
     DSP_FRAMING_PATCHES, /* YAMNet: from 0; zeros at the end up to patch_samples + a whole number of patch_hop */
-    DSP_FRAMING_MIRROR   /* torch.stft, centred: the middle of frame i is sample i * hop, i <= n / hop; beyond its ends the signal
+    DSP_FRAMING_MIRROR /* torch.stft, centred: the middle of frame i is sample i * hop, i <= n / hop; beyond its ends the signal
                             is mirrored at the outermost sample (zeros where it has too few of them) */
 };
 typedef struct {

@@ -90,7 +90,7 @@ struct dsp_mel {
     sm_floats emphasised;
     sm_floats edge; /* DSP_FRAMING_MIRROR: the first samples until there are enough to mirror, later the last ones */
     bool mirrored;  /* the beginning was */
-    sm_pool *pool; /* borrowed; NULL: the caller's thread alone */
+    sm_pool *pool;  /* borrowed; NULL: the caller's thread alone */
     mel_worker *workers;
     int n_workers;
     sm_floats *out; /* of the push in hand */

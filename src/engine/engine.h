@@ -82,6 +82,8 @@ typedef struct {
     const float *scores;        /* [n_classes] mean over the sound, or NULL */
 } sm_model_opinion;
 bool sm_record_opinion(const sm_record *r, size_t i, sm_model_opinion *out);
+/* Our classifiers that speak of the instrument, i = 0, 1 .. (meaning.c); NULL: no more. */
+const char *sm_meaning_expert(size_t i);
 /* A JSON object with the verdicts (instrument, genre, mood, their confidences, scores and votes) that follow from what models said at
  * different times. Models that are not known by name are passed over. */
 int sm_opinions_judge(const sm_model_opinion *o, size_t n, sm_buffer *json);

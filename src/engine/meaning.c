@@ -1,6 +1,6 @@
 /* Which answers speak of the instrument, the genre and the mood, and how they are read (docs/fields.md says it for users).
  *
- *   instrument  our classifiers, samplemind and those tuned from YAMNet; where they are not sure, together with our layer on YAMNet's
+ *   instrument  our classifiers, samplemind and those tuned from YAMNet and EfficientAT; where they are not sure, together with our layer on YAMNet's
  *               embedding (samplemind-yamnet), or, where that did not run, with YAMNet's scores through yamnet_to_instrument (max
  *               over a class's rows of score * weight); without ours each of these alone
  *   genre       the 400 styles of Discogs (a head, or the backbone's own output), else MusiCNN's tags that are genres
@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/engine.h"
 #include "engine/meaning.h"
 
 static int add(sm_verdict *v, size_t *capacity, const char *name, double score)
@@ -58,20 +59,26 @@ void sm_verdict_free(sm_verdict *v)
 static const double sure = 0.7;
 /* Those that ship err on different sounds. Their probabilities are combined as a weighted geometric mean (product of experts, Hinton
  * 2002) over those that have heard the sound, then summing to 1. Weights: chosen on held-out training families (docs/training.md). */
-enum { EXPERTS = 4 };
 static const struct {
     const char *model;
     double weight;
-} experts[EXPERTS] = { { "samplemind", 1 },
-                       { "samplemind-cnn", 1 }, /* only in the place of the first */
-                       { "samplemind-tuned", 1 },
-                       { "samplemind-tuned-wide", 1 } };
+} experts[] = {
+    { "samplemind", 1 },       { "samplemind-cnn", 1 }, /* only in the place of the first */
+    { "samplemind-tuned", 1 }, { "samplemind-tuned-wide", 1 }, { "samplemind-mobile", 1 },
+};
+enum { EXPERTS = SM_LENGTH(experts) };
+_Static_assert(EXPERTS + 1 <= SM_LENGTH(((sm_verdict *)0)->votes), "each has a vote, and so has the second opinion");
 static const double least_probability = 1e-4;
 /* Below `sure` the layer's probabilities come in as well: p q^weight; */
 static const double layer_weight = 0.05;
 /* or, where it did not run, YAMNet's evidence e: p (e + floor)^weight. YAMNet can lift or sink a class by no more than
  * ((1 + floor) / floor)^weight, since it is silent about many one-shots. */
 static const double evidence_floor = 0.05, evidence_weight = 0.25;
+
+const char *sm_meaning_expert(size_t i)
+{
+    return i < EXPERTS ? experts[i].model : NULL;
+}
 
 static const sm_model_answer *answer_of(const sm_model_answer *answers, size_t n, const char *name)
 {

@@ -15,7 +15,7 @@ typedef struct {
     struct {
         const char *model, *name;
         double confidence;
-    } votes[4]; /* of an instrument: the best class of each model that was heard */
+    } votes[8]; /* of an instrument: the best class of each model that was heard */
     size_t n_votes;
 } sm_verdict;
 

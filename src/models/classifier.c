@@ -132,16 +132,30 @@ void sm_tuned_prepare(float *patch, size_t n)
         patch[i] = patch[i] > 0 ? logf(scale * expm1f(patch[i]) + floor) : SM_TUNED_SILENCE;
 }
 
+/* 1 / power gain of the front end's pre-emphasis in the middle of each band. */
+static void undo_emphasis(const dsp_mel_spec *s, double inverse[SM_CLASSIFIER_BANDS])
+{
+    const double top = log1p(s->f_max / 700), a = s->pre_emphasis;
+    for (int b = 0; b < SM_CLASSIFIER_BANDS; b++) {
+        const double hz = 700 * expm1(top * (b + 1) / (SM_CLASSIFIER_BANDS + 1));
+        inverse[b] = 1 / (1 + a * a - 2 * a * cos(2 * M_PI * hz / s->rate_hz));
+    }
+}
+
 void sm_mobile_prepare(float *patch, size_t n)
 {
-    const float full = 175, floor = 1e-5f;
-    float top = 0;
+    const double full = 2.3e4, floor = 1e-5;
+    double inverse[SM_CLASSIFIER_BANDS], most = 0;
+    undo_emphasis(dsp_mel_find("efficientat"), inverse);
+    for (size_t t = 0; t + SM_CLASSIFIER_BANDS <= n; t += SM_CLASSIFIER_BANDS) {
+        double power = 0;
+        for (size_t b = 0; b < SM_CLASSIFIER_BANDS; b++)
+            power += (double)(patch[t + b] = expm1f(patch[t + b])) * inverse[b]; /* 1e5 M from here on */
+        most = SM_MAX(most, power);
+    }
+    const float scale = most > 0 ? (float)(full / most) : 0;
     for (size_t i = 0; i < n; i++)
-        top = patch[i] > top ? patch[i] : top;
-    const float scale = top > 0 ? full / expm1f(top) : 0;
-    for (size_t i = 0; i < n; i++)
-        patch[i] =
-            patch[i] > 0 ? (logf(scale * expm1f(patch[i]) + floor) + 4.5f) / 5 : SM_EFFICIENTAT_SILENCE;
+        patch[i] = patch[i] > 0 ? (logf(scale * patch[i] + (float)floor) + 4.5f) / 5 : SM_EFFICIENTAT_SILENCE;
 }
 
 void sm_classifier_draw(const sm_classifier_arch *a, float *patch, size_t n)

@@ -45,8 +45,9 @@ typedef struct {
     bool
         norm; /* batch norm after each convolution and the dense layer; these then have no bias. Residual stages have it always */
     bool norm_in_training; /* the same while it learns only: the file holds each norm folded into weights and biases */
-    const sm_classifier_base *base; /* instead of stages: these convolutions, whose weights tuning begins with; NULL: none */
-    int width;                      /* its channels are divided by this; 0: 1 */
+    const sm_classifier_base
+        *base;         /* instead of stages: these convolutions, whose weights tuning begins with; NULL: none */
+    int width;         /* its channels are divided by this; 0: 1 */
     int frames, bands; /* of the picture; 0: 128 */
     int average;       /* so many frames become one at the very beginning; 0: none do */
     bool coordinate;   /* a second input channel: -1 at the lowest mel band .. 1 at the highest */
@@ -75,7 +76,8 @@ void sm_classifier_prepare(float *patch, size_t n);
 #define SM_TUNED_SILENCE (-6.9077554f)
 void sm_tuned_prepare(float *patch, size_t n);
 /* The picture of networks on EfficientAT's: from rows of ln(1 + 1e5 M) (front end "efficientat") to its own (ln(M + 1e-5) + 4.5) / 5, after
- * M has been scaled so that its largest value in the patch is 175, the median of one-shots with a peak of 0.89. */
+ * M has been scaled so that the loudest frame has the power that it has in the median of one-shots with a peak of 0.89. Power without the
+ * pre-emphasis: so scaled, bass and cymbals keep the levels that the network knows them at. */
 #define SM_EFFICIENTAT_FLOOR   (-11.512925f) /* ln 1e-5 */
 #define SM_EFFICIENTAT_SILENCE ((SM_EFFICIENTAT_FLOOR + 4.5f) / 5)
 void sm_mobile_prepare(float *patch, size_t n);

@@ -4,50 +4,30 @@
 
 #include "models/model.h"
 
-#define SHIP(id, file)                                                                                                 \
+#define SHIP(id, name)                                                                                                 \
     __asm__(".section .rodata,\"a\",@progbits\n"                                                                       \
             ".balign 64\n"                                                                                             \
             "sm_shipped_" #id "_begin:\n"                                                                              \
-            ".incbin \"" file "\"\n"                                                                                   \
+            ".incbin \"models/" name ".safetensors\"\n"                                                                \
             "sm_shipped_" #id "_end:\n"                                                                                \
             ".byte 0\n"                                                                                                \
             ".previous\n");                                                                                            \
     extern const char sm_shipped_##id##_begin[] __attribute__((visibility("hidden")));                                 \
     extern const char sm_shipped_##id##_end[] __attribute__((visibility("hidden")));
 
-/* Both macros are set by the Makefile where the file is there. */
-#ifdef SM_SHIPPED_samplemind
-SHIP(own, "models/samplemind.safetensors")
+/* SM_SHIPPED(X), set by the Makefile: X(identifier, "name") for each file that is there. */
+#ifndef SM_SHIPPED
+#define SM_SHIPPED(X)
 #endif
-#ifdef SM_SHIPPED_samplemind_yamnet
-SHIP(yamnet, "models/samplemind-yamnet.safetensors")
-#endif
-#ifdef SM_SHIPPED_samplemind_tuned
-SHIP(tuned, "models/samplemind-tuned.safetensors")
-#endif
-#ifdef SM_SHIPPED_samplemind_tuned_wide
-SHIP(tuned_wide, "models/samplemind-tuned-wide.safetensors")
-#endif
+SM_SHIPPED(SHIP)
 
 const void *sm_model_shipped(const char *name, size_t *size)
 {
+#define ROW(id, text) { text, sm_shipped_##id##_begin, sm_shipped_##id##_end },
     static const struct {
         const char *name, *begin, *end;
-    } files[] = {
-#ifdef SM_SHIPPED_samplemind
-        { "samplemind", sm_shipped_own_begin, sm_shipped_own_end },
-#endif
-#ifdef SM_SHIPPED_samplemind_yamnet
-        { "samplemind-yamnet", sm_shipped_yamnet_begin, sm_shipped_yamnet_end },
-#endif
-#ifdef SM_SHIPPED_samplemind_tuned
-        { "samplemind-tuned", sm_shipped_tuned_begin, sm_shipped_tuned_end },
-#endif
-#ifdef SM_SHIPPED_samplemind_tuned_wide
-        { "samplemind-tuned-wide", sm_shipped_tuned_wide_begin, sm_shipped_tuned_wide_end },
-#endif
-        { "", NULL, NULL }
-    };
+    } files[] = { SM_SHIPPED(ROW){ "", NULL, NULL } };
+#undef ROW
     for (size_t i = 0; i + 1 < SM_LENGTH(files); i++)
         if (!strcmp(name, files[i].name)) {
             *size = (size_t)(files[i].end - files[i].begin);

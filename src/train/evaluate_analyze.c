@@ -90,21 +90,29 @@ static int choose(judging *j)
     return j->n > 0 ? 0 : sm_fail(SM_EUSAGE, "no sound is on this side of the split");
 }
 
+/* 1: it is there; 0: it is not; or SM_ENOMEM. */
+static int add_model(sm_buffer *list, const char *name)
+{
+    bool there = false;
+    char *path = sm_model_path(NULL, name, &there);
+    if (!path)
+        return SM_ENOMEM;
+    sm_free(path);
+    if (there)
+        sm_buffer_printf(list, "%s%s", list->length ? "," : "", name);
+    return list->failed ? SM_ENOMEM : there;
+}
+
 int trainer_instrument_models(sm_buffer *list)
 {
-    static const char *const names[] = { "samplemind", "samplemind-cnn",   "samplemind-tuned", "samplemind-tuned-wide",
-                                         "yamnet",     "samplemind-yamnet" };
-    bool there = false, yamnet = false;
-    for (size_t i = 0; i < SM_LENGTH(names); i++) {
-        char *path = sm_model_path(NULL, names[i], &there);
-        if (!path)
-            return SM_ENOMEM;
-        sm_free(path);
-        yamnet |= there && !strcmp(names[i], "yamnet");
-        if (there && (yamnet || strcmp(names[i], "samplemind-yamnet") != 0))
-            sm_buffer_printf(list, "%s%s", list->length ? "," : "", names[i]);
-    }
-    return list->failed ? SM_ENOMEM : 0;
+    int err = 0;
+    for (size_t i = 0; sm_meaning_expert(i) && err >= 0; i++)
+        err = add_model(list, sm_meaning_expert(i));
+    if (err >= 0)
+        err = add_model(list, "yamnet");
+    if (err > 0) /* it stands on YAMNet */
+        err = add_model(list, "samplemind-yamnet");
+    return err < 0 ? err : 0;
 }
 
 static int hear(judging *j, const char *models)

@@ -110,7 +110,8 @@ static float pace_of(const train_network *net, const char *name)
     if (net->base.whole)
         return (float)net->base.pace;
     const int layer = (int)strtol(name + strlen("layer"), NULL, 10);
-    return layer <= net->base.frozen ? 0 : (float)(net->base.pace * pow(net->base.slower, net->arch->base->layers - layer));
+    return layer <= net->base.frozen ? 0
+                                     : (float)(net->base.pace * pow(net->base.slower, net->arch->base->layers - layer));
 }
 
 static int new_tensor(train_network *net, const char *name, nn_shape shape, size_t *length, train_tensor *out)

@@ -259,6 +259,9 @@ int trainer_check(const sm_train_options *o, const sm_classifier_arch **arch, co
         return sm_fail(
             SM_EUSAGE,
             "options of the base that make no sense: its rate, its factor, its frozen layers or what is kept");
+    if ((*arch)->base && o->base_frozen > (*arch)->base->layers)
+        return sm_fail(SM_EUSAGE, "%d layers are to stay as they are; %s has %d", o->base_frozen, (*arch)->base->model,
+                       (*arch)->base->layers);
     if (!o->out || o->epochs < 1 || o->batch < 1 || o->batch > 4096 || !(o->rate > 0) || o->held_out < 0 ||
         o->held_out > 0.9 || o->smoothing < 0 || o->smoothing >= 1 || o->ema < 0 || o->ema >= 1)
         return sm_fail(SM_EUSAGE,

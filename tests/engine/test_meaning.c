@@ -98,11 +98,11 @@ static void the_second_opinion_is_asked_below_seventy_percent(void **state)
 static void all_of_them_have_a_vote(void **state)
 {
     (void)state;
-    const sm_model_opinion o[4] = { of("samplemind", three, doubtful), of("samplemind-tuned", three, doubtful),
+    const sm_model_opinion o[5] = { of("samplemind", three, doubtful), of("samplemind-tuned", three, doubtful),
                                     of("samplemind-tuned-wide", three, doubtful),
-                                    of("samplemind-yamnet", three, other) };
-    json_t *r = judged(o, 4);
-    assert_int_equal(json_array_size(json_object_get(r, "instrument_votes")), 4);
+                                    of("samplemind-mobile", three, doubtful), of("samplemind-yamnet", three, other) };
+    json_t *r = judged(o, 5);
+    assert_int_equal(json_array_size(json_object_get(r, "instrument_votes")), 5);
     json_decref(r);
 }
 

@@ -35,9 +35,10 @@ static const char *installed(const char *name)
 /* Models that are there without being installed: our classifiers, in a tree that has their weights. */
 static size_t shipped(void)
 {
-    size_t size = 0;
-    return (sm_model_shipped("samplemind", &size) ? 1 : 0) + (sm_model_shipped("samplemind-tuned", &size) ? 1 : 0) +
-           (sm_model_shipped("samplemind-tuned-wide", &size) ? 1 : 0);
+    size_t size = 0, n = 0;
+    for (size_t i = 0; sm_meaning_expert(i); i++)
+        n += sm_model_shipped(sm_meaning_expert(i), &size) != NULL;
+    return n;
 }
 
 /* And our layer on YAMNet's embedding, once YAMNet is installed. */

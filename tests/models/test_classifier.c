@@ -119,6 +119,49 @@ static void a_tuned_picture_is_yamnets_at_full_level(void **state)
     free(softer);
 }
 
+/* Rows of the front end "efficientat", f0 `step` radians a sample. */
+static void mobile_rows(double step, float level, sm_floats *rows)
+{
+    enum { N = 16000 };
+    float *x = malloc(N * sizeof *x);
+    dsp_mel *m;
+    for (int i = 0; i < N; i++)
+        x[i] = level * (float)(exp(-i / 4000.0) * 0.89 * sin(step * i));
+    test_ok(dsp_mel_new(dsp_mel_find("efficientat"), &m));
+    test_ok(dsp_mel_push(m, x, N, rows));
+    test_ok(dsp_mel_finish(m, rows));
+    dsp_mel_free(m);
+    free(x);
+}
+
+static void a_mobile_picture_knows_no_level_and_leaves_bass_below_treble(void **state)
+{
+    sm_floats rows = { 0 }, softer = { 0 }, high = { 0 };
+    float top = -9, top_high = -9, silence[128] = { 0 };
+    (void)state;
+    mobile_rows(0.02, 1, &rows); /* 102 Hz */
+    mobile_rows(0.02, 1 / 64.0f, &softer);
+    mobile_rows(0.4, 1, &high); /* 2 kHz */
+    sm_mobile_prepare(rows.data, rows.length);
+    sm_mobile_prepare(softer.data, softer.length);
+    sm_mobile_prepare(high.data, high.length);
+    for (size_t i = 0; i < rows.length; i++) {
+        assert_float_equal(rows.data[i], softer.data[i],
+                           1e-3); /* ln(1 + x) keeps fewer digits of a sound 36 dB softer */
+        top = fmaxf(top, rows.data[i]);
+        top_high = fmaxf(top_high, high.data[i]);
+    }
+    /* the pre-emphasis lifts 2 kHz by 20.8 dB over 102 Hz: ln(10^2.08) / 5 here. A low band is a third as wide as a tone's main lobe, one at
+     * 2 kHz most of it: a factor of three at most */
+    assert_float_equal(top_high - top, log(pow(10, 2.08)) / 5, log(3) / 5);
+    sm_mobile_prepare(silence, 128);
+    assert_float_equal(silence[0], SM_EFFICIENTAT_SILENCE, 1e-6);
+    assert_float_equal(SM_EFFICIENTAT_SILENCE, (log(1e-5) + 4.5) / 5, 1e-6);
+    sm_floats_free(&rows);
+    sm_floats_free(&softer);
+    sm_floats_free(&high);
+}
+
 static void every_architecture_gives_probabilities_and_an_embedding(void **state)
 {
     size_t n;
@@ -305,6 +348,7 @@ int main(void)
         cmocka_unit_test(the_front_end_is_its_definition),
         cmocka_unit_test(a_picture_is_decibels_below_its_loudest_place),
         cmocka_unit_test(a_tuned_picture_is_yamnets_at_full_level),
+        cmocka_unit_test(a_mobile_picture_knows_no_level_and_leaves_bass_below_treble),
         cmocka_unit_test(every_architecture_gives_probabilities_and_an_embedding),
         cmocka_unit_test(silence_before_a_sound_changes_nothing),
         cmocka_unit_test_setup_teardown(heads_classes_and_temperature_come_from_the_file, test_place_make,

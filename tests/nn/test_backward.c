@@ -289,8 +289,31 @@ static nn_id separable_net(nn_graph *g, const nn_source *w)
     return linear(g, w, nn_dropout(g, nn_concat(g, parts, 2, 1), 0.2f), "classes", 7);
 }
 
+/* MobileNetV3's blocks without norms: hard-swish, squeeze and excitation by matrices, a residual. */
+static nn_id gated_net(nn_graph *g, const nn_source *w)
+{
+    static const int size[] = { 3, 5 }, stride[] = { 1, 2 };
+    nn_id x = nn_input(g, "x", NN_SHAPE(3, 1, 22, 18));
+    x = nn_unary(g, NN_HARD_SWISH, conv(g, w, x, "stem", 8, 3, 2, 1));
+    for (int i = 0; i < 2; i++) {
+        nn_id y = nn_unary(g, NN_HARD_SWISH, conv(g, w, x, nn_name(g, "expand%d", i), 24, 1, 1, 1));
+        y = nn_unary(g, NN_HARD_SWISH, conv(g, w, y, nn_name(g, "depth%d", i), 24, size[i], stride[i], 24));
+        const nn_shape s = nn_shape_of(g, y);
+        const nn_pool_attrs all = { .kernel = { (int)s.dim[2], (int)s.dim[3] } };
+        nn_id gate =
+            nn_unary(g, NN_RELU, linear(g, w, flatten(g, nn_avg_pool(g, y, &all)), nn_name(g, "squeeze%d", i), 8));
+        gate = nn_unary(g, NN_SIGMOID, linear(g, w, gate, nn_name(g, "excite%d", i), 24));
+        y = nn_binary(g, NN_MUL, y, nn_reshape(g, gate, NN_SHAPE(3, 24, 1, 1)));
+        y = conv(g, w, y, nn_name(g, "project%d", i), i > 0 ? 16 : 8, 1, 1, 1);
+        x = i == 1 ? y : nn_binary(g, NN_ADD, y, x);
+    }
+    return linear(g, w, flatten(g, nn_unary(g, NN_HARD_SWISH, x)), "classes", 7);
+}
+
 static nn_id plain_or_mixed(nn_graph *g, const nn_source *w, int which)
 {
+    if (which == 6)
+        return gated_net(g, w);
     if (which == 5)
         return separable_net(g, w);
     if (which > 2)
@@ -301,7 +324,7 @@ static nn_id plain_or_mixed(nn_graph *g, const nn_source *w, int which)
 static void networks_have_the_same_gradients_on_every_backend(void **state)
 {
     (void)state;
-    for (int which = 0; which < 6; which++) {
+    for (int which = 0; which < 7; which++) {
         test_nn_weights *weights = test_nn_weights_new();
         nn_graph *g = nn_graph_new();
         nn_graph_train(g);

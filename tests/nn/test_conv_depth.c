@@ -23,6 +23,7 @@ static const struct {
     { 2, 18, 6, 7, { 3, 3 }, { 2, 2 }, 1, { 0, 0 }, { 1, 1 }, NN_SWISH, true, true },
     { 1, 47, 2, 23, { 3, 3 }, { 1, 1 }, 1, { 1, 1 }, { 1, 1 }, NO_POST, true, true },
     { 1, 31, 12, 24, { 7, 5 }, { 3, 2 }, 1, { 3, 0 }, { 2, 4 }, NN_RELU, true, true },
+    { 2, 37, 6, 11, { 5, 5 }, { 2, 2 }, 1, { 2, 2 }, { 2, 2 }, NN_HARD_SWISH, true, true },
     { 1, 64, 1, 1, { 3, 3 }, { 1, 1 }, 1, { 1, 1 }, { 1, 1 }, NO_POST, true, true },
     { 1, 20, 3, 2, { 5, 5 }, { 1, 1 }, 1, { 4, 6 }, { 4, 5 }, NN_SWISH, true, true },
     /* not ours: other widths, strides, dilations, functions; few channels */

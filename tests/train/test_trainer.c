@@ -233,7 +233,7 @@ static void a_trained_file_says_what_it_is(void **state)
     sm_sounds_close(s);
 }
 
-/* YAMNet an eighth as wide, as an installed file has it. */
+/* YAMNet an eighth as wide, or EfficientAT a quarter, as an installed file has it. */
 typedef struct {
     sm_safetensors_writer *writer;
     sm_arena *arena;
@@ -251,15 +251,18 @@ static int made_up(void *user, const char *name, const nn_shape *shape, nn_tenso
     return sm_safetensors_writer_add(f->writer, name, out);
 }
 
-static void write_base(const char *path)
+static void write_base(const char *path, bool mobile)
 {
     base_file f = { .arena = sm_arena_new() };
     nn_graph *g = nn_graph_new();
     test_ok(sm_safetensors_writer_open(path, &f.writer));
     test_ok(sm_safetensors_writer_meta(f.writer, "samplemind", sm_version()));
-    test_ok(sm_safetensors_writer_meta(f.writer, "model", "yamnet"));
+    test_ok(sm_safetensors_writer_meta(f.writer, "model", mobile ? "efficientat" : "yamnet"));
     const nn_source source = { made_up, &f, "made up" };
-    sm_yamnet_picture(g, &source, nn_input(g, "x", NN_SHAPE(1, 1, 96, 64)), 8);
+    if (mobile)
+        sm_efficientat_picture(g, &source, nn_input(g, "x", NN_SHAPE(1, 1, 128, 128)), 4);
+    else
+        sm_yamnet_picture(g, &source, nn_input(g, "x", NN_SHAPE(1, 1, 96, 64)), 8);
     test_ok(nn_graph_error(g));
     test_ok(sm_safetensors_writer_commit(f.writer));
     nn_graph_free(g);
@@ -291,7 +294,7 @@ static void another_networks_convolutions_learn_on(void **state)
     sm_trained a, b;
     snprintf(base, sizeof base, "%s/base.safetensors", place->folder);
     snprintf(second, sizeof second, "%s.resumed", place->path);
-    write_base(base);
+    write_base(base, false);
     test_ok(sm_sounds_open(place->folder, NULL, &s));
     for (size_t i = 0; i < sm_sounds_count(s); i++)
         sm_sounds_at(s, i)->side = SM_SIDE_TRAIN;
@@ -335,6 +338,37 @@ static void another_networks_convolutions_learn_on(void **state)
     test_fails(sm_train(s, &o, &b), SM_EUSAGE, "tiny goes on from tiny only");
     o.arch = "yamnet-tuned"; /* whose layers are eight times as wide */
     test_fails(sm_train(s, &o, &b), SM_EFORMAT, "layer1.conv.weight");
+    sm_sounds_close(s);
+}
+
+static void what_learns_on_may_stand_on_efficientat(void **state)
+{
+    const test_place *place = *state;
+    sm_sounds *s;
+    char base[160];
+    const char *arch = NULL;
+    sm_trained a;
+    snprintf(base, sizeof base, "%s/base.safetensors", place->folder);
+    write_base(base, true);
+    test_ok(sm_train_arch_on(base, &arch));
+    assert_string_equal(arch, "mobile-tuned");
+    test_ok(sm_sounds_open(place->folder, NULL, &s));
+    for (size_t i = 0; i < sm_sounds_count(s); i++)
+        sm_sounds_at(s, i)->side = SM_SIDE_TRAIN;
+    sm_train_options o = options_of(place->path);
+    o.arch = "mobile-tiny";
+    o.base = base;
+    o.base_frozen = 13;
+    o.base_slower = 0.5;
+    o.ema = 0.5;
+    test_ok(sm_train(s, &o, &a));
+    sm_trained_free(&a);
+    assert_true(moved(base, place->path, "layer13.squeeze.weight") == 0);
+    const double low = moved(base, place->path, "layer14.project.weight"),
+                 high = moved(base, place->path, "layer17.conv.weight");
+    assert_true(low > 0 && high > 3 * low); /* 2^3 = 8 times as fast, as far as gradients are alike */
+    o.base_frozen = 18;
+    test_fails(sm_train(s, &o, &a), SM_EUSAGE, "efficientat has 17");
     sm_sounds_close(s);
 }
 
@@ -444,6 +478,7 @@ int main(void)
         WITH_SOUNDS(what_cannot_be_read_is_told_and_left_out),
         WITH_SOUNDS(a_trained_file_says_what_it_is),
         WITH_SOUNDS(another_networks_convolutions_learn_on),
+        WITH_SOUNDS(what_learns_on_may_stand_on_efficientat),
         WITH_SOUNDS(a_network_of_ours_goes_on_where_it_stood),
         WITH_SOUNDS(a_class_of_one_source_is_split_by_file),
         WITH_SOUNDS(what_makes_no_sense_is_refused),

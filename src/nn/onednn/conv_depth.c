@@ -25,9 +25,9 @@ const nn_depth_kernel *nn_depth_best(void)
 
 static bool read_conv(const nn_node *n, const nn_shape *x, const nn_shape *w, depth_conv *d)
 {
-    static const nn_depth_after after[NN_UNARY_KINDS] = { [NN_RELU] = NN_DEPTH_RELU,
-                                                          [NN_SWISH] = NN_DEPTH_SWISH,
-                                                          [NN_HARD_SWISH] = NN_DEPTH_HARD_SWISH };
+    static const nn_depth_after after[NN_UNARY_KINDS] = {
+        [NN_RELU] = NN_DEPTH_RELU, [NN_SWISH] = NN_DEPTH_SWISH, [NN_HARD_SWISH] = NN_DEPTH_HARD_SWISH
+    };
     const nn_conv_attrs *a = &n->attrs.conv;
 
     if (x->rank != 4 || a->groups != x->dim[1] || n->shape.dim[1] != a->groups || a->groups == 1 || n->n_posts > 1)
