@@ -28,9 +28,7 @@ static const sm_option train_options[] = {
     { 0, "on", SM_OPT_STRING, AT(on), "MODEL",
       "instead: one layer on this model's embedding (yamnet), learned in a minute", 0 },
     { 0, "tune", SM_OPT_FLAG, AT(tune), NULL,
-      "with --on: its convolutions (yamnet's, efficientat's) learn on as well; one of ours learns on whole (minutes to "
-      "hours)",
-      0 },
+      "with --on (also efficientat): its convolutions learn on as well; one of ours learns on whole", 0 },
     { 0, "base-lr", SM_OPT_NUMBER, AT(base_rate), "RATE",
       "with --tune: highest rate of its convolutions (default: 0.0002)", 0 },
     { 0, "base-slower", SM_OPT_NUMBER, AT(base_slower), "0..1",
