@@ -1,7 +1,8 @@
 #!/bin/bash
 # Gets the recordings that the shipped classifier learned from: the files that corpus.csv names, from the commits that sources.csv
 # names, into DIR (default: build/corpus). Some 3 GB come over the network at most, since only the named files are fetched. What is
-# there is not fetched again. Prints the sources that could not be had; the others are whole.
+# there is not fetched again. Prints the sources that could not be had; the others are whole. Files stay as they are, WavPack too:
+# the import reads them. Sources of fonts (notes.csv) are left to fonts.sh.
 # Usage: training/fetch.sh [DIR]
 set -eu -o pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -18,15 +19,23 @@ files_of() {
     }' "$here/corpus.csv"
 }
 
+# Fetches what the checkout of these files will need in one go; checkout itself would ask for one file at a time.
+fetch_ahead() { # repository, commit, name
+    git -C "$1" -c core.quotepath=off ls-tree -r "$2" |
+        awk -F'\t' 'NR == FNR { want[$0]; next } $2 in want { split($1, field, " "); print field[3] }' <(files_of "$3") - |
+        git -C "$1" -c fetch.negotiationAlgorithm=noop fetch --quiet --no-tags --no-write-fetch-head --filter=blob:none --stdin origin
+}
+
 while IFS=, read -r url commit _; do
     [ "$url" != url ] || continue
     name=$(echo "$url" | awk -F/ '{ print $(NF - 1) "+" $NF }')
     target=$folder/$name
-    if [ -f "$target/.whole" ]; then continue; fi
+    if [ -f "$target/.whole" ] || [ -z "$(files_of "$name")" ]; then continue; fi
     echo "$name"
     if [ ! -d "$target/.git" ]; then
         git clone --quiet --filter=blob:none --no-checkout "$url" "$target" || { failed=$((failed + 1)); continue; }
     fi
+    fetch_ahead "$target" "$commit" "$name" || true
     if files_of "$name" | git -C "$target" checkout --quiet "$commit" --pathspec-from-file=- -- 2>/dev/null ||
         files_of "$name" | git -C "$target" --literal-pathspecs checkout --quiet "$commit" --pathspec-from-file=-; then
         touch "$target/.whole"
