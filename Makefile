@@ -48,7 +48,7 @@ $(BUILD)/%.o: %.c
 	$(call say,CC,$<)$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 
 # the weights that ship are part of this object, which no compiler's dependency file tells
-$(BUILD)/src/models/shipped.o: $(wildcard models/*.safetensors)
+$(BUILD)/src/models/shipped.o: models $(wildcard models/*.safetensors)
 $(BUILD)/src/models/shipped.o: ALL_CFLAGS += -D'SM_SHIPPED(X)=$(foreach m,$(basename $(notdir $(wildcard models/*.safetensors))),X($(subst -,_,$m),"$m"))'
 
 $(LIBRARY): $(LIB_OBJ)
