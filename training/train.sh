@@ -30,7 +30,7 @@ training/fonts.sh "$work" || echo "going on without the notes that could not be 
     -o "$work/samplemind.safetensors" --note "sources: training/sources.csv, training/notes.csv, training/debian.csv"
 cp "$work/samplemind.safetensors" models/samplemind.safetensors
 cp "$work/samplemind.html" models/report.html 2>/dev/null || true
-# EfficientAT's convolutions, where they are installed, learn on three times, hearing 1.3, 1.0 and 1.9 s at once; and a layer on YAMNet's
+# EfficientAT's convolutions, where they are installed, learn on twice, hearing 1.3 and 1.9 s at once; and a layer on YAMNet's
 # embedding, the second opinion
 note="sources: training/sources.csv, training/notes.csv, training/debian.csv, samplemind dataset synth"
 on_efficientat() { # name, architecture, and options
@@ -46,7 +46,6 @@ light=$light,bandwidth=0.1,codec=0.1,crush=0.04,noise=0.3,other=0.05,mask_time=0
 if ./samplemind models verify efficientat -q 2>/dev/null; then
     on_efficientat samplemind-mobile mobile-tuned --seed 1 --augment "$light"
     on_efficientat samplemind-mobile-long mobile-long --seed 1 --augment "$light"
-    on_efficientat samplemind-mobile-short mobile-short --seed 1
 else
     echo "models/samplemind-mobile*.safetensors stay as they are: they need samplemind models pull efficientat" >&2
 fi

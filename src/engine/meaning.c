@@ -63,13 +63,9 @@ static const struct {
     const char *model;
     double weight;
 } experts[] = {
-    { "samplemind", 1 },
-    { "samplemind-cnn", 1 }, /* only in the place of the first */
-    { "samplemind-tuned", 1 },
-    { "samplemind-tuned-wide", 1 },
-    { "samplemind-mobile", 1 },
-    { "samplemind-mobile-short", 1 },
-    { "samplemind-mobile-long", 1 },
+    { "samplemind", 1 },        { "samplemind-cnn", 1 }, /* only in the place of the first */
+    { "samplemind-tuned", 1 },  { "samplemind-tuned-wide", 1 },
+    { "samplemind-mobile", 1 }, { "samplemind-mobile-long", 1 },
 };
 enum { EXPERTS = SM_LENGTH(experts) };
 _Static_assert(EXPERTS + 1 <= SM_LENGTH(((sm_verdict *)0)->votes), "each has a vote, and so has the second opinion");

@@ -70,8 +70,6 @@ static const sm_classifier_arch archs[] = {
     /* EfficientAT's, learned from transformers that learned from AudioSet, likewise: --on efficientat --tune */
     { .name = "mobile-tuned", .model = "samplemind-mobile", .summary = "EfficientAT's convolutions, and one layer: for --on efficientat --tune",
       .base = &efficientat, .frames = 128, .bands = 128, .pool = SM_POOL_ALL, .dropout = 0.3f },
-    { .name = "mobile-short", .model = "samplemind-mobile-short", .summary = "the same on 1.0 s instead of 1.3",
-      .base = &efficientat, .frames = 96, .bands = 128, .pool = SM_POOL_ALL, .dropout = 0.3f },
     { .name = "mobile-long", .model = "samplemind-mobile-long", .summary = "the same on 1.9 s instead of 1.3",
       .base = &efficientat, .frames = 192, .bands = 128, .pool = SM_POOL_ALL, .dropout = 0.3f },
     { .name = "mobile-tiny", .model = "samplemind-mobile", .summary = "a quarter of its channels: for trials",
@@ -470,10 +468,9 @@ const sm_model sm_model_samplemind_tuned = {
 const sm_model sm_model_samplemind_tuned_wide = { TUNED("samplemind-tuned-wide", "samplemind-tuned-wide", 32000,
                                                         "samplemind-wide", 80, 96, 616, 4.25f, prepare_tuned,
                                                         "the same, hearing up to 13.7 kHz") };
-/* The same three times, hearing 1.3, 1.0 and 1.9 s at once: a hit is told by its beginning, a pad or a room by what follows. */
+/* The same twice, hearing 1.3 and 1.9 s at once: a hit is told by its beginning, a pad or a room by what follows. */
 #define MOBILE(NAME, PATCH, SUMMARY)                                                                                   \
     TUNED(NAME, NAME, 32000, "efficientat", 128, PATCH, 600, 3, prepare_mobile, SUMMARY)
 const sm_model sm_model_samplemind_mobile = { MOBILE("samplemind-mobile", 128,
                                                      "instrument of a one-shot, by EfficientAT's convolutions") };
-const sm_model sm_model_samplemind_mobile_short = { MOBILE("samplemind-mobile-short", 96, "the same from one second") };
 const sm_model sm_model_samplemind_mobile_long = { MOBILE("samplemind-mobile-long", 192, "the same from two seconds") };
