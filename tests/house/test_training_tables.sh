@@ -78,8 +78,8 @@ trap 'rm -rf "$place"' EXIT
 mkdir "$place/bin"
 for tool in bash awk dirname mkdir; do ln -s "$(command -v $tool)" "$place/bin/$tool"; done
 rc=0
-PATH=$place/bin training/fonts.sh "$place/work" 2>"$place/said" || rc=$?
+PATH=$place/bin training/fonts.sh "$place/made" 2>"$place/said" || rc=$?
 [ $rc -eq 3 ] || { echo "fonts.sh without players ends with $rc"; cat "$place/said"; exit 1; }
 grep -q '^without the notes of .*: sudo apt-get install' "$place/said" || { cat "$place/said"; exit 1; }
 [ "$(wc -l <"$place/said")" -eq 1 ] || { cat "$place/said"; exit 1; }
-[ "$(cat "$place/work/notes2.csv")" = "path,class,split,family,source,licence" ]
+[ "$(cat "$place/made/notes2.csv")" = "path,class,split,family,source,licence" ]
