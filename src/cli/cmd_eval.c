@@ -113,6 +113,9 @@ static int show(sm_cli *cli, const judged *j, const char *side)
     figure(cli, "drums together", &s->drums);
     fprintf(cli->out, "  %-16s %.3f (%.3f at temperature 1; fitted: %.3f)\n", "ECE", s->ece, s->ece_before,
             s->temperature);
+    if (isfinite(s->ece))
+        fprintf(cli->out, "  %-16s %.3f   (%.3f to %.3f): by chance, on so many sounds\n", "  if calibrated",
+                s->ece_by_chance.value, s->ece_by_chance.low, s->ece_by_chance.high);
     if (isfinite(s->single_ms))
         fprintf(cli->out, "  %-16s %.1f ms alone, %.1f ms in a batch of 32, features included\n", "a sound",
                 s->single_ms, s->batch_ms);
@@ -191,6 +194,7 @@ static void json_model(sm_json *j, const judged *m, const char *side)
     json_figure(j, "macro_recall", &s->macro_recall);
     json_figure(j, "macro_f1", &s->macro_f1);
     json_figure(j, "drums", &s->drums);
+    json_figure(j, "ece_by_chance", &s->ece_by_chance);
     for (size_t i = 0; i < SM_LENGTH(numbers); i++) {
         sm_json_key(j, numbers[i].key);
         sm_json_f32(j, numbers[i].value);

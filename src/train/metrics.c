@@ -150,10 +150,10 @@ static int bootstrap(const counted *c, const size_t *family, sm_figure out[FIGUR
 }
 
 /* ---- calibration: Guo et al. 2017 ---- */
-static double ece_of(const float *p, const size_t *truth, size_t n, size_t classes, double power, size_t *bins,
-                     double *confidence, double *right)
+/* How sure each answer is, from p^power and normalised, and whether it is right. */
+static void answers(const float *p, const size_t *truth, size_t n, size_t classes, double power, double *sure,
+                    bool *right)
 {
-    double sum_confidence[BINS] = { 0 }, sum_right[BINS] = { 0 }, total[BINS] = { 0 }, ece = 0;
     for (size_t i = 0; i < n; i++) {
         const float *row = p + i * classes;
         size_t best = 0;
@@ -162,21 +162,69 @@ static double ece_of(const float *p, const size_t *truth, size_t n, size_t class
             all += pow((double)row[c], power);
             best = row[c] > row[best] ? c : best;
         }
-        const double sure = all > 0 ? pow((double)row[best], power) / all : 0;
-        const int bin = SM_CLAMP((int)(sure * BINS), 0, BINS - 1);
-        total[bin]++;
-        sum_confidence[bin] += sure;
-        sum_right[bin] += best == truth[i];
+        sure[i] = all > 0 ? pow((double)row[best], power) / all : 0;
+        right[i] = best == truth[i];
     }
-    for (int b = 0; b < BINS; b++) {
-        ece += n > 0 ? fabs(sum_confidence[b] - sum_right[b]) / (double)n : 0;
-        if (bins) {
-            bins[b] = (size_t)total[b];
-            confidence[b] = total[b] > 0 ? sum_confidence[b] / total[b] : NAN;
-            right[b] = total[b] > 0 ? sum_right[b] / total[b] : NAN;
-        }
+}
+
+typedef struct {
+    double n[BINS], sure[BINS], right[BINS]; /* sums */
+} reliability;
+
+static double ece_of(const double *sure, const bool *right, size_t n, reliability *r)
+{
+    double ece = 0;
+    *r = (reliability){ .n = { 0 } };
+    for (size_t i = 0; i < n; i++) {
+        const int bin = SM_CLAMP((int)(sure[i] * BINS), 0, BINS - 1);
+        r->n[bin]++;
+        r->sure[bin] += sure[i];
+        r->right[bin] += right[i];
     }
+    for (int b = 0; b < BINS; b++)
+        ece += n > 0 ? fabs(r->sure[b] - r->right[b]) / (double)n : 0;
     return n > 0 ? ece : NAN;
+}
+
+/* What one would measure of answers that are right exactly as often as they say: so few sounds differ from that by chance alone. */
+static sm_figure ece_by_chance(const double *sure, bool *right, size_t n, double *draws)
+{
+    reliability r;
+    double sum = 0;
+    for (size_t d = 0; d < DRAWS; d++) {
+        train_random random = train_random_of("calibrated", 0, d, 0);
+        for (size_t i = 0; i < n; i++)
+            right[i] = train_chance(&random, sure[i]);
+        draws[d] = ece_of(sure, right, n, &r);
+        sum += draws[d];
+    }
+    return interval(sum / DRAWS, draws, DRAWS);
+}
+
+static int calibration(sm_scores *s)
+{
+    const size_t n = s->n, classes = s->n_classes;
+    double *sure = sm_alloc(n, sizeof *sure), *draws = sm_alloc(DRAWS, sizeof *draws);
+    bool *right = sm_alloc(n, sizeof *right);
+    const int err = sure && draws && right ? 0 : SM_ENOMEM;
+    if (err == 0) {
+        reliability r;
+        /* p^T and normalised: the softmax of the unscaled logits */
+        answers(s->probability, s->truth, n, classes, s->temperature, sure, right);
+        s->ece_before = ece_of(sure, right, n, &r);
+        answers(s->probability, s->truth, n, classes, 1, sure, right);
+        s->ece = ece_of(sure, right, n, &r);
+        for (int b = 0; b < BINS; b++) {
+            s->reliability_n[b] = (size_t)r.n[b];
+            s->reliability_confidence[b] = r.n[b] > 0 ? r.sure[b] / r.n[b] : NAN;
+            s->reliability_right[b] = r.n[b] > 0 ? r.right[b] / r.n[b] : NAN;
+        }
+        s->ece_by_chance = ece_by_chance(sure, right, n, draws);
+    }
+    sm_free(sure);
+    sm_free(draws);
+    sm_free(right);
+    return err;
 }
 
 static double mean_loss(const float *logits, const size_t *truth, size_t n, size_t classes, double t)
@@ -281,13 +329,12 @@ int sm_scores_make(const float *probability, const size_t *truth, const size_t *
         s.nll -= log(SM_MAX((double)p[truth[i]], 1e-12)) / (double)n;
     }
     if (err == 0) {
-        const counted c = { &s, in_top3, drum };
         memcpy(s.probability, probability, n * n_classes * sizeof *probability);
         by_class(&s);
-        /* p^T and normalised: the softmax of the unscaled logits */
-        s.ece_before = ece_of(probability, truth, n, n_classes, temperature, NULL, NULL, NULL);
-        s.ece =
-            ece_of(probability, truth, n, n_classes, 1, s.reliability_n, s.reliability_confidence, s.reliability_right);
+        err = calibration(&s);
+    }
+    if (err == 0) {
+        const counted c = { &s, in_top3, drum };
         err = bootstrap(&c, family, f, &s.n_families);
     }
     sm_free(in_top3);

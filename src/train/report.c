@@ -102,8 +102,12 @@ static void figures_of(FILE *f, const sm_scores *s, const char *side)
     figure_row(f, "balanced (macro recall)", &s->macro_recall);
     figure_row(f, "macro F1", &s->macro_f1);
     figure_row(f, "drums together", &s->drums);
-    fprintf(f, "<tr><td>calibration error (ECE), before scaling</td><td>%.3f</td><td>%.3f</td></tr></table>\n", s->ece,
+    fprintf(f, "<tr><td>calibration error (ECE), before scaling</td><td>%.3f</td><td>%.3f</td></tr>\n", s->ece,
             s->ece_before);
+    fprintf(f,
+            "<tr><td>the same by chance, on so many sounds, if calibrated</td><td>%.3f</td><td>%.3f to "
+            "%.3f</td></tr></table>\n",
+            s->ece_by_chance.value, s->ece_by_chance.low, s->ece_by_chance.high);
 }
 
 /* The two classes that a class is most often taken for. */

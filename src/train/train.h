@@ -191,6 +191,7 @@ typedef struct {
     const char **classes; /* [n_classes]; the names are borrowed */
     sm_figure top1, top3, macro_recall, drums, macro_f1;
     double ece, ece_before, nll, temperature; /* before: with temperature 1 */
+    sm_figure ece_by_chance;                  /* what so many sounds show of one that is calibrated: mean, 95 % */
     size_t *confusion;                        /* [n_classes (true), n_classes (said)] */
     size_t *support;                          /* [n_classes] */
     double *recall, *precision;               /* [n_classes], NAN where none */

@@ -32,6 +32,10 @@ static void shares_confusions_and_calibration_are_those_worked_out_by_hand(void 
     /* bins: two answers of .75, both right: gap .25; two of .5, none right: gap .5. Each bin is half of all */
     assert_float_equal(s.ece, 0.5 * 0.25 + 0.5 * 0.5, 1e-7);
     assert_float_equal(s.ece_before, s.ece, 1e-12);
+    /* by chance: both, one or none of two right; gaps .25, .25, .75 with shares 9, 6, 1 of 16, and .5, 0, .5 with 1, 2, 1 of 4.
+     * The mean of 1,000 draws, of a deviation of .13, lies within 4 / sqrt(1000) of that */
+    assert_float_equal(s.ece_by_chance.value, 0.5 * 0.28125 + 0.5 * 0.25, 0.017);
+    assert_true(s.ece_by_chance.low >= 0.125 - 1e-9 && s.ece_by_chance.high <= 0.625 + 1e-9);
     assert_float_equal(s.nll, -(log(0.75) + log(0.25) + log(0.75) + log(0.25)) / 4, 1e-6);
     assert_true(s.top1.low <= s.top1.value && s.top1.value <= s.top1.high);
     sm_scores_free(&s);
