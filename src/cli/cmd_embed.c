@@ -46,8 +46,15 @@ static char *output_path(const embed_args *a, const char *input)
     return sm_printf_new("%.*s%.*s%s%s.npz", (int)(name - input), input, stem, name, under, suffix);
 }
 
-static int one_file(sm_cli *cli, const embed_args *a, sm_embedder *e, const char *input)
+typedef struct {
+    const embed_args *args;
+    sm_embedder *e;
+} batch;
+
+static int one_file(void *user, sm_cli *cli, const char *input)
 {
+    const batch *b = user;
+    const embed_args *a = b->args;
     sm_embed_result r = { 0 };
     char *path = output_path(a, input);
     int err = path ? 0 : SM_ENOMEM;
@@ -57,7 +64,7 @@ static int one_file(sm_cli *cli, const embed_args *a, sm_embedder *e, const char
         return 0;
     }
     if (err == 0)
-        err = sm_embed_file(e, input, &r);
+        err = sm_embed_file(b->e, input, &r);
     if (err == 0 && r.silent)
         sm_cli_warn(cli, "%s is silent: its embedding means nothing", input);
     if (err == 0) {
@@ -70,21 +77,6 @@ static int one_file(sm_cli *cli, const embed_args *a, sm_embedder *e, const char
     sm_embed_result_free(&r);
     sm_free(path);
     return err;
-}
-
-static int all_files(sm_cli *cli, const embed_args *a, sm_embedder *e, const sm_strings *files)
-{
-    size_t failed = 0;
-    for (size_t i = 0; i < files->length; i++) {
-        const int err = one_file(cli, a, e, files->items[i]);
-        if (err == SM_ECANCELLED || err == SM_ENOMEM)
-            return err;
-        if (err < 0) {
-            sm_cli_error(cli, "%s", sm_last_error());
-            failed++;
-        }
-    }
-    return sm_exit_of_batch(files->length - failed, failed);
 }
 
 static int bar_moves(void *user, const sm_progress_info *p)
@@ -129,10 +121,10 @@ static int embed_run(sm_cli *cli, const void *args, char *const *operands, size_
         err = sm_progress_new(cli, "embed", 0, "s of audio", &bar);
     if (err == 0)
         err = open_embedder(cli, a, bar, &e);
-    if (err == 0)
-        err = all_files(cli, a, e, &files);
-    if (err == 0 && n_problems > 0)
-        err = files.length > 0 ? SM_EXIT_SOME_FAILED : SM_EXIT_FAILED;
+    if (err == 0) {
+        batch b = { a, e };
+        err = sm_cli_each(cli, &files, n_problems, one_file, &b);
+    }
     sm_progress_free(bar);
     sm_embed_close(e);
     sm_strings_free(&files);

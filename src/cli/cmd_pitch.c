@@ -158,10 +158,17 @@ static int print_json(sm_cli *cli, const char *path, const sm_pitch_result *r)
     return err;
 }
 
-static int one_file(sm_cli *cli, const pitch_args *a, sm_pitch_tracker *t, const char *path)
+typedef struct {
+    const pitch_args *args;
+    sm_pitch_tracker *t;
+} batch;
+
+static int one_file(void *user, sm_cli *cli, const char *path)
 {
+    const batch *b = user;
+    const pitch_args *a = b->args;
     sm_pitch_result r = { 0 };
-    int err = sm_pitch_file(t, path, &r);
+    int err = sm_pitch_file(b->t, path, &r);
     if (err == 0 && a->json)
         err = print_json(cli, path, &r);
     if (err == 0 && !a->json)
@@ -179,21 +186,6 @@ static int bar_moves(void *user, const sm_progress_info *p)
     sm_progress_set_total(user, p->total);
     sm_progress_set(user, p->done);
     return sm_cancelled();
-}
-
-static int all_files(sm_cli *cli, const pitch_args *a, sm_pitch_tracker *t, const sm_strings *files)
-{
-    size_t failed = 0;
-    for (size_t i = 0; i < files->length; i++) {
-        const int err = one_file(cli, a, t, files->items[i]);
-        if (err == SM_ECANCELLED || err == SM_ENOMEM)
-            return err;
-        if (err < 0) {
-            sm_cli_error(cli, "%s", sm_last_error());
-            failed++;
-        }
-    }
-    return sm_exit_of_batch(files->length - failed, failed);
 }
 
 static int pitch_run(sm_cli *cli, const void *args, char *const *operands, size_t n)
@@ -228,10 +220,10 @@ static int pitch_run(sm_cli *cli, const void *args, char *const *operands, size_
         sm_cancel_install();
         err = sm_cli_no_model(cli, sm_pitch_open(&o, &t));
     }
-    if (err == 0)
-        err = all_files(cli, a, t, &files);
-    if (err == 0 && n_problems > 0)
-        err = files.length > 0 ? SM_EXIT_SOME_FAILED : SM_EXIT_FAILED;
+    if (err == 0) {
+        batch b = { a, t };
+        err = sm_cli_each(cli, &files, n_problems, one_file, &b);
+    }
     sm_progress_free(bar);
     sm_pitch_close(t);
     sm_strings_free(&files);

@@ -157,6 +157,10 @@ int sm_cli_expand(char *const *operands, size_t n, sm_strings *out);
 /* Which sounds a command works on (sounds.c): the files that are named and all below folders; with a query, of these (none
  * named: of the whole library) those that it finds, the best first. What cannot be walked is printed and counted. */
 int sm_cli_sounds(sm_cli *cli, char *const *operands, size_t n, const char *where, sm_strings *files, size_t *problems);
+/* Does one thing to each; what fails is printed and counted with the problems there were before. The batch's exit code;
+ * SM_ECANCELLED, SM_ENOMEM at once. */
+typedef int (*sm_cli_each_fn)(void *user, sm_cli *cli, const char *path);
+int sm_cli_each(sm_cli *cli, const sm_strings *files, size_t problems, sm_cli_each_fn each, void *user);
 #define SM_OPTION_WHERE(args)                                                                                          \
     {                                                                                                                  \
         'w', "where", SM_OPT_STRING, offsetof(args, where), "QUERY",                                                   \

@@ -80,6 +80,21 @@ int sm_cli_sounds(sm_cli *cli, char *const *operands, size_t n, const char *wher
     return err;
 }
 
+int sm_cli_each(sm_cli *cli, const sm_strings *files, size_t problems, sm_cli_each_fn each, void *user)
+{
+    size_t failed = 0;
+    for (size_t i = 0; i < files->length; i++) {
+        const int err = each(user, cli, files->items[i]);
+        if (err == SM_ECANCELLED || err == SM_ENOMEM)
+            return err;
+        if (err < 0) {
+            sm_cli_error(cli, "%s", sm_last_error());
+            failed++;
+        }
+    }
+    return sm_exit_of_batch(files->length - failed, failed + problems);
+}
+
 /* ---- changes ---- */
 
 int sm_cli_change(sm_cli *cli, const sm_strings *files, size_t problems, sm_cli_change_fn change, void *user,

@@ -113,6 +113,29 @@ int store_walk(sm_store *s, sqlite3_stmt *st, int (*row)(void *user, sqlite3_stm
     return err;
 }
 
+typedef struct {
+    sm_id_fn fn;
+    void *user;
+} id_walk;
+
+static int give_id(void *user, sqlite3_stmt *st)
+{
+    const id_walk *w = user;
+    return w->fn(w->user, sqlite3_column_int64(st, 0));
+}
+
+int store_rows_ids(sm_store *s, sqlite3_stmt *st, sm_id_fn fn, void *user)
+{
+    id_walk w = { fn, user };
+    return store_rows(s, st, give_id, &w);
+}
+
+int store_walk_ids(sm_store *s, sqlite3_stmt *st, sm_id_fn fn, void *user)
+{
+    id_walk w = { fn, user };
+    return store_walk(s, st, give_id, &w);
+}
+
 /* ---- checking ---- */
 
 static int note_text(void *user, sqlite3_stmt *st)

@@ -24,10 +24,13 @@ int store_change(sm_store *s, const char *sql, sqlite3_stmt **out);
 int store_done(sm_store *s, sqlite3_stmt *st);
 /* Asks, and gives the first row's first column; *out untouched without a row. The statement is reset. */
 int store_ask(sm_store *s, sqlite3_stmt *st, int64_t *out);
-/* Walks a prepared statement (not a cached one: callbacks may ask the same again) and finalizes it. */
-/* Without finalizing. */
+/* Gives each row of a prepared statement, until one is refused. */
 int store_rows(sm_store *s, sqlite3_stmt *st, int (*row)(void *user, sqlite3_stmt *st), void *user);
+/* The same, and finalizes it (not a cached one: callbacks may ask the same again). */
 int store_walk(sm_store *s, sqlite3_stmt *st, int (*row)(void *user, sqlite3_stmt *st), void *user);
+/* Both for rows that are one id. */
+int store_rows_ids(sm_store *s, sqlite3_stmt *st, sm_id_fn fn, void *user);
+int store_walk_ids(sm_store *s, sqlite3_stmt *st, sm_id_fn fn, void *user);
 /* Sets the properties that the user corrected over those of the record. */
 int store_apply_corrections(sm_store *s, int64_t content);
 /* The record's values into properties. */

@@ -139,21 +139,9 @@ int sm_store_model_classes(sm_store *s, const char *model, const char *weights, 
     return err;
 }
 
-typedef struct {
-    sm_id_fn fn;
-    void *user;
-} id_walk;
-
-static int give_id(void *user, sqlite3_stmt *st)
-{
-    const id_walk *w = user;
-    return w->fn(w->user, sqlite3_column_int64(st, 0));
-}
-
 int sm_store_lacking_output(sm_store *s, const char *model, const char *weights, sm_id_fn fn, void *user)
 {
     sqlite3_stmt *st = NULL;
-    id_walk w = { fn, user };
     const int err = sql_prepare(&s->sql,
                                 "SELECT id FROM contents WHERE NOT EXISTS (SELECT 1 FROM outputs WHERE content ="
                                 " contents.id AND model = (SELECT id FROM models WHERE name = ? AND weights = ?))"
@@ -163,16 +151,15 @@ int sm_store_lacking_output(sm_store *s, const char *model, const char *weights,
         return err;
     sql_bind_text(st, 1, model);
     sql_bind_text(st, 2, weights);
-    return store_walk(s, st, give_id, &w);
+    return store_walk_ids(s, st, fn, user);
 }
 
 int sm_store_of_other_pipelines(sm_store *s, int pipeline, sm_id_fn fn, void *user)
 {
     sqlite3_stmt *st = NULL;
-    id_walk w = { fn, user };
     const int err = sql_prepare(&s->sql, "SELECT id FROM contents WHERE pipeline != ? ORDER BY id", &st);
     if (err < 0)
         return err;
     sqlite3_bind_int(st, 1, pipeline);
-    return store_walk(s, st, give_id, &w);
+    return store_walk_ids(s, st, fn, user);
 }

@@ -2,27 +2,15 @@
 #include "library/space_index.h"
 #include "library/store_internal.h"
 
-typedef struct {
-    sm_id_fn fn;
-    void *user;
-} id_walk;
-
-static int give_id(void *user, sqlite3_stmt *st)
-{
-    const id_walk *w = user;
-    return w->fn(w->user, sqlite3_column_int64(st, 0));
-}
-
 int sm_store_each_vector_id(sm_store *s, int64_t space, sm_id_fn fn, void *user)
 {
     sqlite3_stmt *st = NULL;
-    id_walk w = { fn, user };
     const int err = sql_prepare(&s->sql, "SELECT content FROM embeddings WHERE space = ? ORDER BY content", &st);
 
     if (err < 0)
         return err;
     sqlite3_bind_int64(st, 1, space);
-    return store_walk(s, st, give_id, &w);
+    return store_walk_ids(s, st, fn, user);
 }
 
 bool sm_store_has_vector(sm_store *s, int64_t content, int64_t space)

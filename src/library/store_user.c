@@ -231,24 +231,12 @@ int sm_store_each_collection(sm_store *s, sm_collection_fn fn, void *user)
     return err < 0 ? err : store_walk(s, st, give_collection, &w);
 }
 
-typedef struct {
-    sm_id_fn fn;
-    void *user;
-} id_walk;
-
-static int give_id(void *user, sqlite3_stmt *st)
-{
-    const id_walk *w = user;
-    return w->fn(w->user, sqlite3_column_int64(st, 0));
-}
-
 int sm_store_collection_items(sm_store *s, int64_t id, sm_id_fn fn, void *user)
 {
     sqlite3_stmt *st = NULL;
-    id_walk w = { fn, user };
     const int err = prepare_of(s, id, "SELECT content FROM collection_items WHERE collection = ? ORDER BY content",
                                "SELECT content FROM favourites ORDER BY time_s, content", &st);
-    return err < 0 ? err : store_walk(s, st, give_id, &w);
+    return err < 0 ? err : store_walk_ids(s, st, fn, user);
 }
 
 /* ---- a file that was edited in place ---- */

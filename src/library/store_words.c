@@ -10,27 +10,15 @@
 
 /* ---- ids and places ---- */
 
-typedef struct {
-    sm_id_fn fn;
-    void *user;
-} id_walk;
-
-static int give_id(void *user, sqlite3_stmt *st)
-{
-    const id_walk *w = user;
-    return w->fn(w->user, sqlite3_column_int64(st, 0));
-}
-
 static int each_id(sm_store *s, const char *sql, const char *text, sm_id_fn fn, void *user)
 {
     sqlite3_stmt *st = NULL;
-    id_walk w = { fn, user };
     const int err = sql_prepare(&s->sql, sql, &st);
     if (err < 0)
         return err;
     if (text)
         sql_bind_text(st, 1, text);
-    return store_walk(s, st, give_id, &w);
+    return store_walk_ids(s, st, fn, user);
 }
 
 int sm_store_tagged(sm_store *s, const char *tag, sm_id_fn fn, void *user)
@@ -64,13 +52,12 @@ static void bind_folder(sqlite3_stmt *st, int64_t folder)
 int sm_store_in_folder(sm_store *s, int64_t folder, sm_id_fn fn, void *user)
 {
     sqlite3_stmt *st = NULL;
-    id_walk w = { fn, user };
     int err = sql_cached(&s->sql,
                          "SELECT content FROM files WHERE id >= ? AND id < ? AND content IS NOT NULL AND " LIVE, &st);
     if (err < 0)
         return err;
     bind_folder(st, folder);
-    err = store_rows(s, st, give_id, &w);
+    err = store_rows_ids(s, st, fn, user);
     sqlite3_reset(st);
     return err;
 }

@@ -286,24 +286,32 @@ static double moved(const char *a, const char *b, const char *name)
     return sum / (double)nn_elements(&s.shape);
 }
 
+/* What learns on from the base that is written, to the place's file, from all sounds, as they lie, with half of what moves averaged away. */
+static sm_train_options learning_on(const test_place *place, char base[160], bool mobile, const char *arch,
+                                    sm_sounds **s)
+{
+    snprintf(base, 160, "%s/base.safetensors", place->folder);
+    write_base(base, mobile);
+    test_ok(sm_sounds_open(place->folder, NULL, s));
+    for (size_t i = 0; i < sm_sounds_count(*s); i++)
+        sm_sounds_at(*s, i)->side = SM_SIDE_TRAIN;
+    sm_train_options o = options_of(place->path);
+    o.arch = arch;
+    o.base = base;
+    o.base_slower = 0.5;
+    o.ema = 0.5;
+    return o;
+}
+
 static void another_networks_convolutions_learn_on(void **state)
 {
     const test_place *place = *state;
     sm_sounds *s;
     char base[160], second[160];
     sm_trained a, b;
-    snprintf(base, sizeof base, "%s/base.safetensors", place->folder);
     snprintf(second, sizeof second, "%s.resumed", place->path);
-    write_base(base, false);
-    test_ok(sm_sounds_open(place->folder, NULL, &s));
-    for (size_t i = 0; i < sm_sounds_count(s); i++)
-        sm_sounds_at(s, i)->side = SM_SIDE_TRAIN;
-    sm_train_options o = options_of(place->path);
-    o.arch = "yamnet-tiny";
-    o.base = base;
+    sm_train_options o = learning_on(place, base, false, "yamnet-tiny", &s);
     o.base_frozen = 5;
-    o.base_slower = 0.5;
-    o.ema = 0.5;
     test_ok(sm_train(s, &o, &a));
     /* what is frozen is as it was to the bit; above it moves, the lower the less; AdamW moves each number by about the rate */
     assert_true(moved(base, place->path, "layer1.conv.weight") == 0);
@@ -348,19 +356,10 @@ static void what_learns_on_may_stand_on_efficientat(void **state)
     char base[160];
     const char *arch = NULL;
     sm_trained a;
-    snprintf(base, sizeof base, "%s/base.safetensors", place->folder);
-    write_base(base, true);
+    sm_train_options o = learning_on(place, base, true, "mobile-tiny", &s);
     test_ok(sm_train_arch_on(base, &arch));
     assert_string_equal(arch, "mobile-tuned");
-    test_ok(sm_sounds_open(place->folder, NULL, &s));
-    for (size_t i = 0; i < sm_sounds_count(s); i++)
-        sm_sounds_at(s, i)->side = SM_SIDE_TRAIN;
-    sm_train_options o = options_of(place->path);
-    o.arch = "mobile-tiny";
-    o.base = base;
     o.base_frozen = 13;
-    o.base_slower = 0.5;
-    o.ema = 0.5;
     test_ok(sm_train(s, &o, &a));
     sm_trained_free(&a);
     assert_true(moved(base, place->path, "layer13.squeeze.weight") == 0);
