@@ -21,18 +21,20 @@ fi
 if training/patches.sh "$work"; then ./samplemind dataset import "$work/patches.csv" -D "$set"; fi
 training/fonts.sh "$work" || echo "going on without the notes that could not be played" >&2
 [ ! -f "$work/notes2.csv" ] || ./samplemind dataset import "$work/notes2.csv" -D "$set" || [ $? -eq 3 ]
+training/synths.sh "$work" || echo "going on without the presets that could not be played" >&2
+[ ! -f "$work/synths.csv" ] || ./samplemind dataset import "$work/synths.csv" -D "$set" || [ $? -eq 3 ]
 ./samplemind dataset debian training/debian.csv -D "$set" || [ $? -eq 3 ]
 # of near twins one is kept, on one side of the split
 ./samplemind dataset dupes -D "$set" -q
 # our own synthesis, of the classes that have the fewest sources
 ./samplemind dataset synth -D "$set" -n 80 -l synth-lead,pad,fx,bass,pluck,mallet-bell --seed 7 -o "$work/synth"
 ./samplemind train --dataset "$set" --arch res-freq -e "${EPOCHS:-64}" --smoothing 0.05 --resume ${LICENCES:+--licences "$LICENCES"} \
-    -o "$work/samplemind.safetensors" --note "sources: training/sources.csv, training/notes.csv, training/debian.csv"
+    -o "$work/samplemind.safetensors" --note "sources: training/sources.csv, training/notes.csv, training/synths.csv, training/debian.csv"
 cp "$work/samplemind.safetensors" models/samplemind.safetensors
 cp "$work/samplemind.html" models/report.html 2>/dev/null || true
 # EfficientAT's convolutions, where they are installed, learn on twice, hearing 1.3 and 1.9 s at once; and a layer on YAMNet's
 # embedding, the second opinion
-note="sources: training/sources.csv, training/notes.csv, training/debian.csv, samplemind dataset synth"
+note="sources: training/sources.csv, training/notes.csv, training/synths.csv, training/debian.csv, samplemind dataset synth"
 on_efficientat() { # name, architecture, and options
     local name=$1 arch=$2
     shift 2
