@@ -62,7 +62,8 @@ play() { # synth bank program preset key velocity hold file
     amsynth) mapfile -t options < <(amsynth_preset "$2" "$3" "$4") ;;
     "calf "*) mapfile -t options < <(calf_preset "${1#* }" "$4") ;;
     "mda "*) options=(-s "$4") ;;
-    zynaddsubfx) options=(-s "$2" "$3" "$4" -w 1) ;;
+    zynaddsubfx) options=(-s "$2" "$3" "$4" -w 2) ;;
+    whysynth) options=(-s "$2" "$3" "$4" -w 1) ;;
     *) options=(-s "$2" "$3" "$4") ;;
     esac
     if [ ${#options[@]} -eq 0 ]; then
@@ -103,7 +104,7 @@ while IFS=, read -r synth bank program preset key velocity hold labels; do
     file=synths/${synth// /_}/$bank-$program-${preset//[^A-Za-z0-9]/_}-$key-$velocity.wav
     rows+=("$file,$labels")
     [ -s "$folder/$file" ] && continue
-    # a wait of a second is most of what a note of ZynAddSubFX takes
+    # waiting is most of what a note of ZynAddSubFX takes
     while [ "$(jobs -rp | wc -l)" -ge "$(($(nproc) + 2))" ]; do wait -n || true; done
     play "$synth" "$bank" "$program" "$preset" "$key" "$velocity" "$hold" "$folder/$file" &
 done < <(tail -n +2 "${SYNTHS:-$here/synths.csv}")
