@@ -7,11 +7,11 @@
 #include <dlfcn.h>
 #include <dssi.h>
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "synth_note.h"
 
@@ -145,20 +145,12 @@ static unsigned long events_at(const note *n, int frame, snd_seq_event_t *events
     return on || off ? (unsigned long)n->n_keys : 0;
 }
 
-static bool play(synth *s, const note *n, const char *path)
+static void block(void *user, const note *n, int frame, float *out)
 {
-    float *x = calloc(NOTE_FRAMES, sizeof *x);
-    if (!x)
-        return false;
-    for (int frame = 0; frame < NOTE_LEAD + NOTE_FRAMES; frame += NOTE_BLOCK) {
-        snd_seq_event_t events[NOTE_KEYS];
-        s->dssi->run_synth(s->handle, NOTE_BLOCK, events, events_at(n, frame, events));
-        for (int i = 0; frame >= NOTE_LEAD && i < NOTE_BLOCK; i++)
-            x[frame - NOTE_LEAD + i] = s->n_out == 2 ? 0.5f * (s->out[0][i] + s->out[1][i]) : s->out[0][i];
-    }
-    const bool good = note_write(path, x, NOTE_FRAMES);
-    free(x);
-    return good;
+    synth *s = user;
+    snd_seq_event_t events[NOTE_KEYS];
+    s->dssi->run_synth(s->handle, NOTE_BLOCK, events, events_at(n, frame, events));
+    note_mix(s->out, s->n_out, out);
 }
 
 /* The options from argv[2] on; where the note's four arguments begin, 0 for a fault, which is said. */
@@ -186,7 +178,6 @@ static int options(synth *s, int argc, char **argv)
 int main(int argc, char **argv)
 {
     synth *s = calloc(1, sizeof *s);
-    note n;
     if (!s || argc < 3 || !synth_open(s, argv[1]))
         return 1;
     if (argc == 3 && !strcmp(argv[2], "-l")) {
@@ -198,11 +189,5 @@ int main(int argc, char **argv)
     const int i = options(s, argc, argv);
     if (!i)
         return 1;
-    if (i + 4 != argc || !note_parse(&n, argv[i], argv[i + 1], argv[i + 2])) {
-        fprintf(stderr, "no note: KEY[+KEY] VELOCITY SECONDS FILE.wav are wanted\n");
-        return 1;
-    }
-    const bool good = play(s, &n, argv[i + 3]);
-    fflush(NULL);
-    _exit(good ? 0 : 1); /* plugins are not asked to tidy up: some crash, some have threads that do */
+    note_play(argv + i, argc - i, block, s);
 }

@@ -9,17 +9,8 @@ set -eu -o pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 folder=$1
 table=$folder/notes2.csv
-failed=0
-
-without() { # what is left out, and why
-    echo "without the notes of $1: $2" >&2
-    failed=1
-}
-
-have() { # tools
-    local tool
-    for tool; do command -v "$tool" >/dev/null || return 1; done
-}
+# shellcheck source=training/players.sh
+. "$here/players.sh"
 
 # OWNER/NAME and folders of it, to DIR/fonts/OWNER+NAME
 get() {

@@ -11,10 +11,10 @@
 #include <lv2/options/options.h>
 #include <lv2/presets/presets.h>
 #include <lv2/urid/urid.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "synth_note.h"
 
@@ -188,21 +188,12 @@ static void events_at(synth *s, const note *n, int frame)
     }
 }
 
-static bool play(synth *s, const note *n, const char *path)
+static void block(void *user, const note *n, int frame, float *out)
 {
-    float *x = calloc(NOTE_FRAMES, sizeof *x);
-    if (!x)
-        return false;
-    lilv_instance_activate(s->instance);
-    for (int frame = 0; frame < NOTE_LEAD + NOTE_FRAMES; frame += NOTE_BLOCK) {
-        events_at(s, n, frame);
-        lilv_instance_run(s->instance, NOTE_BLOCK);
-        for (int i = 0; frame >= NOTE_LEAD && i < NOTE_BLOCK; i++)
-            x[frame - NOTE_LEAD + i] = s->n_out == 2 ? 0.5f * (s->out[0][i] + s->out[1][i]) : s->out[0][i];
-    }
-    const bool good = note_write(path, x, NOTE_FRAMES);
-    free(x);
-    return good;
+    synth *s = user;
+    events_at(s, n, frame);
+    lilv_instance_run(s->instance, NOTE_BLOCK);
+    note_mix(s->out, s->n_out, out);
 }
 
 /* The options from argv[2] on; where the note's four arguments begin, 0 for a fault, which is said. */
@@ -229,7 +220,6 @@ static int options(synth *s, int argc, char **argv)
 int main(int argc, char **argv)
 {
     synth *s = calloc(1, sizeof *s);
-    note n;
     if (!s || argc < 3 || !synth_open(s, argv[1]))
         return 1;
     if (argc == 3 && !strcmp(argv[2], "-l")) {
@@ -239,11 +229,6 @@ int main(int argc, char **argv)
     const int i = options(s, argc, argv);
     if (!i)
         return 1;
-    if (i + 4 != argc || !note_parse(&n, argv[i], argv[i + 1], argv[i + 2])) {
-        fprintf(stderr, "no note: KEY[+KEY] VELOCITY SECONDS FILE.wav are wanted\n");
-        return 1;
-    }
-    const bool good = play(s, &n, argv[i + 3]);
-    fflush(NULL);
-    _exit(good ? 0 : 1); /* the plugin is not asked to tidy up */
+    lilv_instance_activate(s->instance);
+    note_play(argv + i, argc - i, block, s);
 }

@@ -1,12 +1,15 @@
 #include "synth_note.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-bool note_parse(note *n, const char *keys, const char *velocity, const char *hold)
+/* "60" or "48+55+60", "100", "0.8" (seconds). */
+static bool parse(note *n, const char *keys, const char *velocity, const char *hold)
 {
     const double seconds = atof(hold);
     n->velocity = atoi(velocity);
@@ -68,7 +71,9 @@ static void remove_offset(float *x, size_t frames)
     }
 }
 
-bool note_write(const char *path, float *x, size_t frames)
+/* A 16 bit WAV file of one channel: less what is below 10 Hz (an offset that a key switches on and off), the loudest value .9, from the first to the
+ * last value of a thousandth of that, with 64 values before and behind; the end fades over 30 ms. Changes x. False, said on stderr, for silence and values that are no numbers. */
+static bool write_note(const char *path, float *x, size_t frames)
 {
     double peak = 0;
     size_t first = 0, last = frames;
@@ -96,4 +101,34 @@ bool note_write(const char *path, float *x, size_t frames)
         return true;
     perror(path);
     return false;
+}
+
+void note_mix(float (*sides)[NOTE_BLOCK], int n_sides, float *out)
+{
+    for (int i = 0; i < NOTE_BLOCK; i++)
+        out[i] = n_sides == 2 ? 0.5f * (sides[0][i] + sides[1][i]) : sides[0][i];
+}
+
+static bool play(const note *n, const char *path, note_block_fn block, void *synth)
+{
+    float *x = calloc(NOTE_LEAD + NOTE_FRAMES, sizeof *x);
+    if (!x)
+        return false;
+    for (int frame = 0; frame < NOTE_LEAD + NOTE_FRAMES; frame += NOTE_BLOCK)
+        block(synth, n, frame, x + frame);
+    const bool good = write_note(path, x + NOTE_LEAD, NOTE_FRAMES);
+    free(x);
+    return good;
+}
+
+void note_play(char **arguments, int n_arguments, note_block_fn block, void *synth)
+{
+    note n;
+    bool good = n_arguments == 4 && parse(&n, arguments[0], arguments[1], arguments[2]);
+    if (good)
+        good = play(&n, arguments[3], block, synth);
+    else
+        fprintf(stderr, "no note: KEY[+KEY] VELOCITY SECONDS FILE.wav are wanted\n");
+    fflush(NULL);
+    _exit(good ? 0 : 1);
 }

@@ -2,9 +2,6 @@
 #ifndef SYNTH_NOTE_H
 #define SYNTH_NOTE_H
 
-#include <stdbool.h>
-#include <stddef.h>
-
 #define NOTE_RATE   44100
 #define NOTE_BLOCK  64
 #define NOTE_FRAMES (NOTE_BLOCK * 1517) /* 2.2 s */
@@ -18,11 +15,12 @@ typedef struct {
     int hold; /* frames, whole blocks */
 } note;
 
-/* "60" or "48+55+60", "100", "0.8" (seconds). */
-bool note_parse(note *n, const char *keys, const char *velocity, const char *hold);
-
-/* A 16 bit WAV file of one channel: less what is below 10 Hz (an offset that a key switches on and off), the loudest value .9, from the first to the last value of a thousandth of that, with 64 values
- * before and behind; the end fades over 30 ms. Changes x. False, said on stderr, for silence and values that are no numbers. */
-bool note_write(const char *path, float *x, size_t frames);
+/* The plugin's next NOTE_BLOCK values, of both sides together; the note's keys go down at frame NOTE_LEAD and up at NOTE_LEAD + hold. */
+typedef void (*note_block_fn)(void *synth, const note *n, int frame, float *out);
+/* Plays what the command line says, KEY[+KEY] VELOCITY SECONDS FILE.wav, and ends the program: plugins are not asked to tidy up, since
+ * some crash and some have threads that do. */
+_Noreturn void note_play(char **arguments, int n_arguments, note_block_fn block, void *synth);
+/* Both sides (or the one) of a plugin's outputs, together. */
+void note_mix(float (*sides)[NOTE_BLOCK], int n_sides, float *out);
 
 #endif
