@@ -1,5 +1,5 @@
 # For fonts.sh and synths.sh, which read it: how they tell what is missing. Sets failed, 1 once something is left out.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034
 failed=0
 
 without() { # what is left out, and why

@@ -14,7 +14,6 @@ enum {
 };
 #define SILENT     1e-3f    /* -60 dBFS: below it nothing counts as sound */
 #define FULL_SCALE 0.99996f /* the largest 16-bit sample is 32767/32768 */
-#define GATE_S     0.4      /* BS.1770's block */
 #define RANGE_S    3.0      /* blocks of dynamic_range_db */
 #define SILENCE_S  0.02     /* blocks of silence_ratio */
 
@@ -275,10 +274,16 @@ static double decibels(double ratio)
     return ratio > 0 ? 20 * log10(ratio) : NAN;
 }
 
+/* One gating block as libebur128 counts it: four tenths of a second (BS.1770), each rounded to whole frames (11,025 Hz: 4,412, not 4,410). */
+static int64_t gate_frames(const dsp_levels_state *s)
+{
+    return 4 * (((int64_t)s->rate + 5) / 10);
+}
+
 /* Nothing sounds before or after the signal: the true peak filter and the loudness meter see zeros there. */
 static int push_zeros(dsp_levels_state *s)
 {
-    const int64_t missing = (int64_t)ceil(GATE_S * s->rate) + 1 - s->frames;
+    const int64_t missing = gate_frames(s) - s->frames;
     int err = 0;
     float *zeros = sm_alloc_zero((size_t)BLOCK * s->channels, sizeof *zeros);
     if (!zeros)

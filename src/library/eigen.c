@@ -8,18 +8,25 @@
 
 enum { MOST_STEPS = 60 };
 
-/* v of the reflection 1 - beta v v' that takes x[0..n) to (alpha, 0, ...); v overwrites x. */
+/* v of the reflection 1 - beta v v' that takes x[0..n) to (alpha, 0, ...); v overwrites x. v is scaled to a largest value of about 1: of few
+ * rows in many dimensions what is left soon is so small that its squares would be zero. */
 static double reflector(double *x, size_t n, double *alpha)
 {
-    double square = 0;
+    double scale = 0, square = 0;
 
     for (size_t i = 1; i < n; i++)
-        square += x[i] * x[i];
+        scale = fmax(scale, fabs(x[i]));
     *alpha = x[0];
-    if (square == 0)
+    if (scale == 0)
         return 0;
-    *alpha = x[0] > 0 ? -sqrt(x[0] * x[0] + square) : sqrt(x[0] * x[0] + square);
-    x[0] -= *alpha;
+    scale = fmax(scale, fabs(x[0]));
+    for (size_t i = 0; i < n; i++) {
+        x[i] /= scale;
+        square += i > 0 ? x[i] * x[i] : 0;
+    }
+    const double length = sqrt(x[0] * x[0] + square), to = x[0] > 0 ? -length : length;
+    *alpha = scale * to;
+    x[0] -= to;
     return 2 / (x[0] * x[0] + square);
 }
 

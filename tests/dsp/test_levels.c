@@ -122,6 +122,14 @@ static void short_sounds_have_the_loudness_of_one_block(void **state)
     assert_float_equal(measure(x, 19000, 48000, 1, 4096).loudness_lufs, alone, 0.02);
     assert_true(isfinite(measure(x, 20, 48000, 1, 4096).loudness_lufs));
     free(x);
+    /* at any rate, also where a tenth of a second is no whole number of frames */
+    static const int rates[] = { 8000, 11025, 12345, 16000, 22050, 32000, 44100, 88200, 96000, 192000 };
+    for (size_t i = 0; i < SM_LENGTH(rates); i++) {
+        x = sine(997, 1, rates[i], 0.2, 1, 1);
+        const double short_one = measure(x, (size_t)rates[i] / 5, rates[i], 1, 4096).loudness_lufs;
+        assert_true(fabs(short_one - alone) < 0.15); /* the weighting filter's own design moves with the rate */
+        free(x);
+    }
 }
 
 static void silence_and_nothing_have_no_levels(void **state)

@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <float.h>
 #include <ftw.h>
 #include <math.h>
 #include <stdlib.h>
@@ -15,6 +16,15 @@ const char *test_shared(const char *name)
 
     snprintf(path, sizeof path, "%s/%s", root && root[0] ? root : "../shared", name);
     return access(path, R_OK) == 0 ? path : NULL;
+}
+
+void test_float_equal(double a, double b, double epsilon, const char *what, const char *file, int line)
+{
+    const double rounding = (double)FLT_EPSILON * SM_MAX(fabs(a), fabs(b));
+    if (a == b || fabs(a - b) <= SM_MAX(epsilon, rounding)) /* false for NaN */
+        return;
+    cm_print_error("%s: %.9g and %.9g differ by more than %g\n", what, a, b, epsilon);
+    _fail(file, line);
 }
 
 const char *test_program(void)

@@ -47,6 +47,12 @@ void test_fill(float *out, size_t n, const char *name, uint64_t seed, double off
  * others SM_ENOMEM with a message about memory, and none may leave a block behind. The operation frees what it made. */
 void test_every_allocation_may_fail(int (*operation)(void *user), void *user);
 
+/* cmocka's own lets NaN pass for any number. Like it, forgives the rounding of a float beside epsilon. */
+#undef assert_float_equal
+#define assert_float_equal(a, b, epsilon)                                                                              \
+    test_float_equal((double)(a), (double)(b), (double)(epsilon), #a ", " #b, __FILE__, __LINE__)
+void test_float_equal(double a, double b, double epsilon, const char *what, const char *file, int line);
+
 /* assert_int_equal(0, ...) that prints the error text. */
 #define test_ok(call)                                                                                                  \
     do {                                                                                                               \
