@@ -18,7 +18,7 @@ SONAME   := libsamplemind.so.$(firstword $(subst ., ,$(VERSION)))
 
 PACKAGES := sndfile libmpg123 soxr libebur128 kissfft-float jansson libcurl libxxhash libcrypto zlib sqlite3
 FOUND    := $(shell pkg-config --exists $(PACKAGES) 2>/dev/null && echo yes)
-WARN     := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla -Wwrite-strings
+WARN     := -Wall -Wextra -Werror=implicit-function-declaration -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla -Wwrite-strings
 SAN_FLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer) $(if $(findstring undefined,$(SAN)),-fno-sanitize-recover=undefined)
 ALL_CFLAGS := -std=c11 -D_GNU_SOURCE -Isrc -Iinclude -Itests $(WARN) $(CFLAGS) -fPIC -fvisibility=hidden -fno-math-errno -ffp-contract=off \
               -pthread $(SAN_FLAGS) $(EXTRA) $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)

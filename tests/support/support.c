@@ -23,7 +23,7 @@ void test_float_equal(double a, double b, double epsilon, const char *what, cons
     const double rounding = (double)FLT_EPSILON * SM_MAX(fabs(a), fabs(b));
     if (a == b || fabs(a - b) <= SM_MAX(epsilon, rounding)) /* false for NaN */
         return;
-    cm_print_error("%s: %.9g and %.9g differ by more than %g\n", what, a, b, epsilon);
+    print_error("%s: %.9g and %.9g differ by more than %g\n", what, a, b, epsilon);
     _fail(file, line);
 }
 
