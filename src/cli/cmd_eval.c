@@ -8,6 +8,8 @@
 
 typedef struct {
     const char *side, *split, *report, *licences, *sources;
+    double held_out;
+    int64_t fold;
     bool no_latency;
 } eval_args;
 
@@ -15,6 +17,9 @@ typedef struct {
 static const sm_option eval_options[] = {
     { 0, "side", SM_OPT_CHOICE, AT(side), "train|held-out|val|test|all",
       "side of the split; held-out: train families kept from learning (default: val)", 0 },
+    { 0, "held-out", SM_OPT_NUMBER, AT(held_out), "0..0.9", "with --side held-out: as it was for train (default: 0.1)",
+      0 },
+    { 0, "fold", SM_OPT_INT, AT(fold), "0..1000000", "with --side held-out: as it was for train (default: 0)", 0 },
     { 0, "split", SM_OPT_CHOICE, AT(split), "auto|family|random",
       "auto: the one that the model was trained with (default: auto)", 0 },
     { 0, "report", SM_OPT_PATH, AT(report), "FILE.html", "also write a page about the first model", 0 },
@@ -261,7 +266,8 @@ static int judge_all(sm_cli *cli, const eval_args *a, sm_sounds *sounds, judged 
                                         .latency = !a->no_latency,
                                         .random_split = list[i].random_split,
                                         .side = side_of(a->side),
-                                        .held_out = !strcmp(a->side, "held-out") ? 0.1 : 0,
+                                        .held_out = !strcmp(a->side, "held-out") ? a->held_out : 0,
+                                        .fold = (int)a->fold,
                                         .progress = on_load,
                                         .user = bar };
         if (err == 0)
@@ -329,6 +335,6 @@ const sm_command sm_cmd_eval = {
             { "samplemind eval a.safetensors labels.csv b.safetensors", "which is better, and how sure that is" },
             { 0 } },
     .args_size = sizeof(eval_args),
-    .defaults = &(const eval_args){ .side = "val", .split = "auto" },
+    .defaults = &(const eval_args){ .side = "val", .held_out = 0.1, .split = "auto" },
     .run = eval_run,
 };

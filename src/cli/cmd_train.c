@@ -12,13 +12,14 @@
 typedef struct {
     const char *arch, *front_end, *dataset, *teacher, *report, *augment, *licences, *sources, *families, *split, *note,
         *weights;
-    int64_t epochs, batch, patience, stop_after;
+    int64_t epochs, batch, patience, stop_after, fold;
     double rate, warmup, decay, smoothing, clip, ema, balance, class_weight, family_weight, teacher_weight, held_out,
         base_keep;
     const char *on;
     double base_rate, base_slower;
     int64_t base_frozen;
     bool tune, resume, from_corrections, list;
+    sm_strings average;
 } train_args;
 
 #define AT(field) offsetof(train_args, field)
@@ -37,6 +38,8 @@ static const sm_option train_options[] = {
       "with --tune: its lowest layers, that stay as they are (YAMNet has 14, EfficientAT 17; default: 0)", 0 },
     { 0, "keep", SM_OPT_NUMBER, AT(base_keep), "0..1",
       "with --tune: at the end so much of what it was before comes back, for other sources (default: 0)", 0 },
+    { 0, "average", SM_OPT_LIST, AT(average), "FILE,FILE,..",
+      "learn nothing: the mean of these networks' weights, that learned on from the same ones", 0 },
     { 0, "dataset", SM_OPT_PATH, AT(dataset), "FILE", "a dataset, when no other data is named (default: the own one)",
       0 },
     { 'e', "epochs", SM_OPT_INT, AT(epochs), "1..100000", "times through all sounds (default: 40; with --tune 16)", 0 },
@@ -59,6 +62,8 @@ static const sm_option train_options[] = {
     { 0, "front-end", SM_OPT_STRING, AT(front_end), "NAME", "row of the mel front ends (default: samplemind)", 0 },
     { 0, "held-out", SM_OPT_NUMBER, AT(held_out), "0..0.9",
       "share of train families that choose the epoch and the temperature (default: 0.1)", 0 },
+    { 0, "fold", SM_OPT_INT, AT(fold), "0..1000000", "which families those are: another number, others (default: 0)",
+      0 },
     { 0, "patience", SM_OPT_INT, AT(patience), "0..100000",
       "stop after so many epochs without gain; 0: never (default: 0)", 0 },
     { 0, "split", SM_OPT_CHOICE, AT(split), "family|random",
@@ -253,14 +258,15 @@ static char *report_path(const char *out)
     return sm_printf_new("%.*s.html", stem, out);
 }
 
-/* What it is worth on the validation side, for the page. Without such sounds there is a page with the curves only. */
+/* What it is worth on the validation side, for the page. Without such sounds there is a page with the curves only; without training
+ * (done NULL) with the scores only. */
 static int report(sm_cli *cli, const train_args *a, sm_sounds *s, const sm_train_options *o, const sm_trained *done)
 {
     const sm_evaluate_options e = { .threads = o->threads, .side = SM_SIDE_VAL, .random_split = o->random_split };
     sm_scores scores = { 0 };
     char *path = a->report ? sm_strdup(a->report) : report_path(o->out);
     int err = path ? 0 : SM_ENOMEM;
-    const bool judged = err == 0 && done->val_sounds > 0 && sm_evaluate(s, o->out, &e, &scores) == 0;
+    const bool judged = err == 0 && (!done || done->val_sounds > 0) && sm_evaluate(s, o->out, &e, &scores) == 0;
     if (err == 0)
         err = sm_report_write(path, sm_path_name(o->out), s, done, judged ? &scores : NULL,
                               o->random_split ? "val (random split: flatters)" : "val (families never trained on)");
@@ -301,6 +307,7 @@ static void take_options(const sm_cli *cli, const train_args *a, sm_train_option
     o->family_weight = a->family_weight;
     o->teacher_weight = a->teacher_weight;
     o->held_out = a->held_out;
+    o->fold = (int)a->fold;
     o->patience = (int)a->patience;
     o->seed = (uint64_t)cli->common.seed;
     o->random_split = !strcmp(a->split, "random");
@@ -349,6 +356,23 @@ static int train_on(sm_cli *cli, const train_args *a, const char *data)
     return err;
 }
 
+/* --average: sounds are needed only to say what it is worth. */
+static int average(sm_cli *cli, const train_args *a, const char *data)
+{
+    const sm_sounds_filter f = { .licences = a->licences, .sources = a->sources, .families = a->families };
+    sm_train_options o;
+    sm_sounds *sounds = NULL;
+    sm_train_options_init(&o);
+    take_options(cli, a, &o);
+    int err = sm_train_average((const char *const *)a->average.items, a->average.length, a->note, o.out);
+    if (err == 0 && !data)
+        fprintf(cli->out, "%s\n", o.out);
+    else if (err == 0 && (err = sm_sounds_open(data, &f, &sounds)) == 0)
+        err = report(cli, a, sounds, &o, NULL);
+    sm_sounds_close(sounds);
+    return err;
+}
+
 static int train_run(sm_cli *cli, const void *args, char *const *operands, size_t n)
 {
     const train_args *a = args;
@@ -361,6 +385,13 @@ static int train_run(sm_cli *cli, const void *args, char *const *operands, size_
         return list(cli);
     if (a->tune && !a->on)
         return sm_cli_usage(cli, "--tune needs --on: whose convolutions learn on");
+    if (a->average.length > 0) {
+        if (a->on || a->arch)
+            return sm_cli_usage(
+                cli, "--average learns nothing: --on, --tune and --arch are of the networks that it is given");
+        sm_cancel_install();
+        return average(cli, a, n > 0 ? operands[0] : a->dataset);
+    }
     if (a->from_corrections && n == 0 && (err = take_corrections(cli, a->dataset)) < 0)
         return err;
     if (a->on && !a->tune) {
@@ -415,6 +446,8 @@ const sm_command sm_cmd_train = {
                                         "from some hundred sounds on: what YAMNet has learned learns on" },
                                       { "samplemind train my-sounds --on samplemind --tune -e 10 -o mine.safetensors",
                                         "what comes with the program goes on, with your sounds" },
+                                      { "samplemind train --average a.safetensors,b.safetensors -o mean.safetensors",
+                                        "two that learned on with other seeds: better on other sources, no slower" },
                                       { "samplemind train --from-corrections",
                                         "from what you corrected in the library, and confirmed in dataset verify" },
                                       { 0 } },

@@ -20,13 +20,13 @@ static int signature(const trainer *t, char out[65])
     if (err < 0)
         return err;
     const int n = snprintf(text, sizeof text,
-                           "3 %s %s %d %d %.17g %.17g %.17g %.17g %.17g %.17g %.17g %.17g %.17g %.17g %.17g %llu %d "
-                           "%zu %.17g %.17g %d %s %s",
+                           "4 %s %s %d %d %.17g %.17g %.17g %.17g %.17g %.17g %.17g %.17g %.17g %.17g %.17g %llu %d "
+                           "%zu %.17g %.17g %d %s %s %d",
                            t->net.arch->name, t->front_end->name, o->epochs, (int)t->batch, o->rate, o->warmup,
                            o->decay, o->smoothing, o->clip, o->ema, o->balance, o->class_weight, o->family_weight,
                            o->teacher_weight, o->held_out, (unsigned long long)o->seed, o->random_split, t->net.length,
                            o->base ? o->base_rate : 0, o->base ? o->base_slower : 0, o->base ? o->base_frozen : 0,
-                           o->base ? o->base : "", o->teacher ? o->teacher : "");
+                           o->base ? o->base : "", o->teacher ? o->teacher : "", o->fold);
     sm_hasher_add(h, text, (size_t)SM_MIN(n, (int)sizeof text));
     sm_hasher_add(h, &o->augment, sizeof o->augment);
     for (size_t i = 0; i < t->learned.n; i++) {

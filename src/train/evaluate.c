@@ -128,7 +128,7 @@ static int choose(evaluation *e)
         if (!s->samples || (e->o->side != SM_SIDE_NONE && side != e->o->side))
             continue;
         if (e->o->held_out > 0 &&
-            !trainer_is_held(e->o->random_split ? sm_path_name(s->path) : s->family, e->o->held_out))
+            !trainer_is_held(e->o->random_split ? sm_path_name(s->path) : s->family, e->o->held_out, e->o->fold))
             continue;
         while (c < e->n_names && strcmp(e->names[c], s->label[0]) != 0)
             c++;

@@ -60,7 +60,7 @@ static bool is_asked(const judging *j, const sm_sound *s)
     return j->o->side == SM_SIDE_NONE ||
            (side == j->o->side &&
             (!(j->o->held_out > 0) ||
-             trainer_is_held(j->o->random_split ? sm_path_name(s->path) : s->family, j->o->held_out)));
+             trainer_is_held(j->o->random_split ? sm_path_name(s->path) : s->family, j->o->held_out, j->o->fold)));
 }
 
 static int choose(judging *j)

@@ -87,6 +87,9 @@ int train_runner_run(train_runner *r, const float *parameters, train_shard *s);
 /* A plan for judging with these numbers: pictures [TRAIN_SHARD, ..] -> logits of each kept head, in the order of heads. The rows
  * must outlive it. */
 int train_network_judge(const train_network *n, const float *parameters, const float *stats, nn_plan **out);
+/* Parts of the file: row + t->at, f16 where it has two dimensions or more and that is wanted; the heads that are kept, as metadata. */
+int train_tensor_write(sm_safetensors_writer *w, const train_tensor *t, const float *row, bool f16);
+int train_heads_write(sm_safetensors_writer *w, const train_head *heads, size_t n, const double *temperature);
 /* Writes the model: canonical tensors, f16 or f32, and metadata; temperature[] by kept head. Of an architecture with norms in training
  * only each is folded into the layer before it: the file answers as the judge does, to rounding. */
 typedef struct {

@@ -69,7 +69,7 @@ static uint16_t half_of(float x)
     return (uint16_t)(sign | ((bits >> 13) - (112 << 10)));
 }
 
-static int write_tensor(sm_safetensors_writer *w, const train_tensor *t, const float *row, bool f16)
+int train_tensor_write(sm_safetensors_writer *w, const train_tensor *t, const float *row, bool f16)
 {
     nn_tensor x = { .type = NN_F32, .shape = t->shape, .data = row + t->at, .scale_axis = -1 };
     if (!f16 || t->shape.rank < 2) /* what is small stays exact */
@@ -127,9 +127,9 @@ static int write_folded(sm_safetensors_writer *w, rows *r, const train_tensor *t
             x[i] = scale[i / each] * r->parameters[t->at + i];
         weight.at = 0;
         bias.at = t->n + channels;
-        err = write_tensor(w, &weight, x, f16);
+        err = train_tensor_write(w, &weight, x, f16);
         if (err == 0)
-            err = write_tensor(w, &bias, x, f16);
+            err = train_tensor_write(w, &bias, x, f16);
     }
     sm_free(name);
     sm_free(layer);
@@ -140,11 +140,11 @@ static int write_folded(sm_safetensors_writer *w, rows *r, const train_tensor *t
 static int write_parameter(sm_safetensors_writer *w, rows *r, const train_tensor *t, bool folds, bool f16)
 {
     if (!folds || !strncmp(t->name, "head.", 5))
-        return write_tensor(w, t, r->parameters, f16);
+        return train_tensor_write(w, t, r->parameters, f16);
     return strstr(t->name, ".norm.") ? 0 : write_folded(w, r, t, f16);
 }
 
-static int write_heads(sm_safetensors_writer *w, const train_network *n, const double *temperature)
+int train_heads_write(sm_safetensors_writer *w, const train_head *heads, size_t n, const double *temperature)
 {
     sm_buffer text = { 0 }, first = { 0 };
     sm_json j, c;
@@ -152,8 +152,8 @@ static int write_heads(sm_safetensors_writer *w, const train_network *n, const d
     sm_json_init(&c, &first, false);
     sm_json_begin_array(&j);
     sm_json_begin_array(&c);
-    for (size_t i = 0, kept = 0; i < n->n_heads; i++) {
-        const train_head *h = &n->heads[i];
+    for (size_t i = 0, kept = 0; i < n; i++) {
+        const train_head *h = &heads[i];
         if (!h->kept)
             continue;
         sm_json_begin_object(&j);
@@ -198,12 +198,12 @@ int train_network_write(const train_network *n, const float *parameters, const f
     for (size_t i = 0; i < n_meta && err == 0; i++)
         err = sm_safetensors_writer_meta(w, meta[i].key, meta[i].value);
     if (err == 0)
-        err = write_heads(w, n, temperature);
+        err = train_heads_write(w, n->heads, n->n_heads, temperature);
     for (size_t i = 0; i < n->n_parameters && err == 0; i++)
         if (!is_dropped(n, n->parameters[i].name))
             err = write_parameter(w, &from, &n->parameters[i], folds, f16);
     for (size_t i = 0; i < n->n_stats && err == 0 && !folds; i++)
-        err = write_tensor(w, &n->stats[i], stats, f16);
+        err = train_tensor_write(w, &n->stats[i], stats, f16);
     if (err == 0)
         return sm_safetensors_writer_commit(w);
     sm_safetensors_writer_abandon(w);

@@ -123,7 +123,7 @@ static int take(const probe *p, sm_side which, bool held, side *out)
         return SM_ENOMEM;
     for (size_t i = 0; i < p->n; i++) {
         const sm_sound *s = sm_sounds_at(p->sounds, p->sound[i]);
-        if (s->side != which || (which == SM_SIDE_TRAIN && trainer_is_held(s->family, p->o->held_out) != held))
+        if (s->side != which || (which == SM_SIDE_TRAIN && trainer_is_held(s->family, p->o->held_out, 0) != held))
             continue;
         memcpy(out->x + out->n * p->width, p->x + i * p->width, p->width * sizeof *p->x);
         out->sound[out->n] = p->sound[i];

@@ -128,6 +128,7 @@ typedef struct {
     double family_weight; /* 0: each sound counts the same .. 1: each family does (sampling weight 1/n^x) */
     double teacher_weight;
     double held_out; /* share of the train families kept for choosing the epoch and the temperature */
+    int fold;        /* which families those are: another number, others */
     int patience;    /* epochs without gain on the held out before it stops; 0: never */
     uint64_t seed;
     bool random_split; /* the naive split by file, to see how much it flatters */
@@ -151,6 +152,12 @@ void sm_trained_free(sm_trained *t);
 int sm_train_arch_on(const char *base, const char **arch);
 /* Sounds are read if they are not (at the front end's rate). */
 int sm_train(sm_sounds *s, const sm_train_options *o, sm_trained *out);
+
+/* The mean of the weights of n (2 or more) networks that learned on from the same weights, each in its own way: on sounds of other sources it
+ * is right more often than they are, and takes the time of one (Wortsman et al. 2022, "Model soups"). average.c. Its temperature is the
+ * geometric mean of theirs; note may be NULL. SM_EUSAGE: not of one architecture, split or list of classes, or of one
+ * that stands on no other network, or with norms (whose statistics would fit none). */
+int sm_train_average(const char *const *files, size_t n, const char *note, const char *out);
 
 /* ---- a classifier on another network's embedding (probe.c) ---- */
 typedef struct {
@@ -217,7 +224,8 @@ typedef struct {
     bool latency;      /* measure single_ms, batch_ms */
     bool random_split; /* judge the naive split's side */
     sm_side side;      /* which sounds; SM_SIDE_NONE: all */
-    double held_out;   /* of these only the families that training with this share held out; 0: all */
+    double held_out;   /* of these only the families that training with this share and fold held out; 0: all */
+    int fold;
     sm_progress_fn progress;
     void *user;
 } sm_evaluate_options;

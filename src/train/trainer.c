@@ -172,6 +172,8 @@ static int describe(const trainer *t, const sm_trained *r, sm_buffer *text)
     } numbers[] = { { "sounds", (double)r->sounds },
                     { "families", (double)r->families },
                     { "held_out_sounds", (double)r->held_sounds },
+                    { "held_out", t->o->held_out },
+                    { "fold", t->o->fold },
                     { "epochs", t->epoch },
                     { "best_epoch", t->best_epoch + 1 },
                     { "held_out_top1", t->best_top1 },

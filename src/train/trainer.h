@@ -55,8 +55,8 @@ int trainer_check(const sm_train_options *o, const sm_classifier_arch **arch, co
 int trainer_open(trainer *t);
 void trainer_close(trainer *t);
 
-/* Whether the family (or the file, in a random split) is kept from learning: a hash of its name. */
-bool trainer_is_held(const char *key, double share);
+/* Whether the family (or the file, in a random split) is kept from learning: a hash of its name and of the fold. */
+bool trainer_is_held(const char *key, double share, int fold);
 
 /* trainer_step.c */
 int trainer_order(trainer *t, int epoch);

@@ -6,14 +6,14 @@
 #include "train/trainer.h"
 
 /* ---- who is on which side ---- */
-bool trainer_is_held(const char *key, double share)
+bool trainer_is_held(const char *key, double share, int fold)
 {
-    return (sm_unit(sm_unit_hash("held out", 0), sm_fnv1a64(key, strlen(key))) + 1) / 2 < share;
+    return (sm_unit(sm_unit_hash("held out", (uint64_t)fold), sm_fnv1a64(key, strlen(key))) + 1) / 2 < share;
 }
 
 static bool is_held(const trainer *t, const sm_sound *s)
 {
-    return trainer_is_held(t->o->random_split ? sm_path_name(s->path) : s->family, t->o->held_out);
+    return trainer_is_held(t->o->random_split ? sm_path_name(s->path) : s->family, t->o->held_out, t->o->fold);
 }
 
 static int add(train_set *set, size_t most, size_t sound)
@@ -263,7 +263,7 @@ int trainer_check(const sm_train_options *o, const sm_classifier_arch **arch, co
         return sm_fail(SM_EUSAGE, "%d layers are to stay as they are; %s has %d", o->base_frozen, (*arch)->base->model,
                        (*arch)->base->layers);
     if (!o->out || o->epochs < 1 || o->batch < 1 || o->batch > 4096 || !(o->rate > 0) || o->held_out < 0 ||
-        o->held_out > 0.9 || o->smoothing < 0 || o->smoothing >= 1 || o->ema < 0 || o->ema >= 1)
+        o->held_out > 0.9 || o->fold < 0 || o->smoothing < 0 || o->smoothing >= 1 || o->ema < 0 || o->ema >= 1)
         return sm_fail(SM_EUSAGE,
                        "training options that make no sense: epochs, batch, rate, held out, smoothing or EMA");
     return 0;

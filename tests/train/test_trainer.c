@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "train/train.h"
+#include "train/trainer.h"
 
 enum { RATE = 32000, FAMILIES = 4, PER_FAMILY = 3 };
 static const char *const classes[3] = { "hat", "kick", "tone" };
@@ -371,6 +371,99 @@ static void what_learns_on_may_stand_on_efficientat(void **state)
     sm_sounds_close(s);
 }
 
+/* Half of what one tensor of a and of b has, each number. */
+static void assert_mean(const char *a, const char *b, const char *mean, const char *name)
+{
+    const char *const files[] = { a, b, mean };
+    sm_weights *w[3];
+    nn_tensor x[3];
+    for (int i = 0; i < 3; i++) {
+        test_ok(sm_weights_open(files[i], &w[i]));
+        test_ok(sm_weights_get_f32(w[i], name, i ? &x[0].shape : NULL, &x[i]));
+    }
+    for (int64_t i = 0; i < nn_elements(&x[0].shape); i++) {
+        const double p = (double)((const float *)x[0].data)[i], q = (double)((const float *)x[1].data)[i];
+        assert_float_equal((double)((const float *)x[2].data)[i], (p + q) / 2, 1e-6);
+    }
+    for (int i = 0; i < 3; i++)
+        sm_weights_close(w[i]);
+}
+
+static double temperature_of(const char *path)
+{
+    sm_weights *w;
+    sm_classifier_head heads[SM_CLASSIFIER_HEADS];
+    size_t n;
+    sm_arena *arena = sm_arena_new();
+    test_ok(sm_weights_open(path, &w));
+    test_ok(sm_classifier_heads(w, arena, heads, &n));
+    assert_int_equal(n, 1);
+    assert_int_equal(heads[0].n_classes, 3);
+    sm_weights_close(w);
+    sm_arena_free(arena);
+    return heads[0].temperature;
+}
+
+static void networks_that_learned_on_from_the_same_weights_have_a_mean(void **state)
+{
+    const test_place *place = *state;
+    sm_sounds *s;
+    char base[160], second[160], mean[160];
+    const char *files[] = { place->path, second };
+    sm_trained t;
+    snprintf(second, sizeof second, "%s.second", place->path);
+    snprintf(mean, sizeof mean, "%s.mean", place->path);
+    sm_train_options o = learning_on(place, base, true, "mobile-tiny", &s);
+    test_ok(sm_train(s, &o, &t));
+    sm_trained_free(&t);
+    o.out = second;
+    o.seed++;
+    o.fold = 1;
+    test_ok(sm_train(s, &o, &t));
+    sm_trained_free(&t);
+    assert_true(moved(place->path, second, "layer17.conv.weight") > 0);
+    test_ok(sm_train_average(files, 2, "two", mean));
+    static const char *const tensors[] = { "layer1.conv.bias", "layer17.conv.weight", "head.instrument.weight" };
+    for (size_t i = 0; i < SM_LENGTH(tensors); i++)
+        assert_mean(place->path, second, mean, tensors[i]);
+    assert_float_equal(temperature_of(mean), sqrt(temperature_of(place->path) * temperature_of(second)), 1e-9);
+    sm_weights *w;
+    test_ok(sm_weights_open(mean, &w));
+    assert_string_equal(sm_weights_meta(w, "variant"), "mobile-tiny");
+    const char *training = sm_weights_meta(w, "training");
+    assert_non_null(strstr(training, "\"average_of\":[{"));
+    assert_non_null(strstr(training, "\"fold\":1"));
+    assert_non_null(strstr(training, "\"data\":\"two\""));
+    sm_weights_close(w);
+    test_fails(sm_train_average(files, 1, NULL, mean), SM_EUSAGE, "two networks at least");
+    /* one of another architecture, and one that began at random */
+    o.base = NULL;
+    o.arch = "tiny";
+    test_ok(sm_train(s, &o, &t));
+    sm_trained_free(&t);
+    test_fails(sm_train_average(files, 2, NULL, mean), SM_EUSAGE, "tiny is none");
+    files[1] = base;
+    test_fails(sm_train_average(files, 2, NULL, mean), SM_EUSAGE, "is no classifier of ours, but efficientat");
+    sm_sounds_close(s);
+}
+
+static void folds_hold_out_other_families(void **state)
+{
+    (void)state;
+    size_t held[2] = { 0 }, both = 0;
+    for (int i = 0; i < 2000; i++) {
+        char family[16];
+        snprintf(family, sizeof family, "family %d", i);
+        const bool a = trainer_is_held(family, 0.3, 0), b = trainer_is_held(family, 0.3, 1);
+        held[0] += a;
+        held[1] += b;
+        both += a && b;
+    }
+    for (int k = 0; k < 2; k++)
+        assert_in_range(held[k], 540, 660);
+    assert_in_range(both, 140, 220); /* 0.09: they know nothing of each other */
+}
+
 static void a_network_of_ours_goes_on_where_it_stood(void **state)
 {
     const test_place *place = *state;
@@ -478,6 +571,8 @@ int main(void)
         WITH_SOUNDS(a_trained_file_says_what_it_is),
         WITH_SOUNDS(another_networks_convolutions_learn_on),
         WITH_SOUNDS(what_learns_on_may_stand_on_efficientat),
+        WITH_SOUNDS(networks_that_learned_on_from_the_same_weights_have_a_mean),
+        cmocka_unit_test(folds_hold_out_other_families),
         WITH_SOUNDS(a_network_of_ours_goes_on_where_it_stood),
         WITH_SOUNDS(a_class_of_one_source_is_split_by_file),
         WITH_SOUNDS(what_makes_no_sense_is_refused),
