@@ -1,4 +1,5 @@
 /* Several networks that began with the same weights become one: the mean of each number. */
+#include <jansson.h>
 #include <math.h>
 #include <string.h>
 
@@ -14,6 +15,7 @@ typedef struct {
     sm_arena *arena;
     sm_classifier_head heads[SM_CLASSIFIER_HEADS];
     size_t n_heads;
+    double held_out; /* sounds by which its temperature was fitted */
 } member;
 
 static void member_close(member *m)
@@ -21,6 +23,16 @@ static void member_close(member *m)
     sm_arena_free(m->arena);
     sm_card_free(m->card);
     sm_weights_close(m->weights);
+}
+
+/* What a file does not say, as of an older version, counts as one sound. */
+static double held_out_of(const sm_weights *w)
+{
+    const char *text = sm_weights_meta(w, "training");
+    json_t *training = text ? json_loads(text, 0, NULL) : NULL;
+    const double n = json_number_value(json_object_get(training, "held_out_sounds"));
+    json_decref(training);
+    return n >= 1 ? n : 1;
 }
 
 static int member_open(const char *name, member *m)
@@ -37,6 +49,8 @@ static int member_open(const char *name, member *m)
                       name, arch->name);
     if (err == 0 && !(m->arena = sm_arena_new()))
         err = SM_ENOMEM;
+    if (err == 0)
+        m->held_out = held_out_of(m->weights);
     return err == 0 ? sm_classifier_heads(m->weights, m->arena, m->heads, &m->n_heads) : err;
 }
 
@@ -106,12 +120,14 @@ static int write_heads(sm_safetensors_writer *w, const member *members, size_t n
     double temperature[SM_CLASSIFIER_HEADS];
     for (size_t i = 0; i < members[0].n_heads; i++) {
         const sm_classifier_head *h = &members[0].heads[i];
-        double sum = 0;
+        double sum = 0, sounds = 0;
         heads[i] = (train_head){ .n_classes = h->n_classes, .classes = h->classes, .kept = true };
         memcpy(heads[i].name, h->name, sizeof heads[i].name);
-        for (size_t k = 0; k < n; k++)
-            sum += log(members[k].heads[i].temperature);
-        temperature[i] = exp(sum / (double)n);
+        for (size_t k = 0; k < n; k++) {
+            sum += members[k].held_out * log(members[k].heads[i].temperature);
+            sounds += members[k].held_out;
+        }
+        temperature[i] = exp(sum / sounds);
     }
     return train_heads_write(w, heads, members[0].n_heads, temperature);
 }
@@ -120,6 +136,7 @@ static int write_heads(sm_safetensors_writer *w, const member *members, size_t n
 static int write_meta(sm_safetensors_writer *w, const member *members, size_t n, const char *note)
 {
     static const char *const keys[] = { "model", "variant", "front_end", "split" };
+    double held_out = 0;
     sm_buffer text = { 0 };
     sm_json j;
     sm_json_init(&j, &text, false);
@@ -129,8 +146,11 @@ static int write_meta(sm_safetensors_writer *w, const member *members, size_t n,
     for (size_t k = 0; k < n; k++) {
         const char *training = sm_weights_meta(members[k].weights, "training");
         sm_json_raw(&j, training ? training : "null");
+        held_out += members[k].held_out;
     }
     sm_json_end_array(&j);
+    sm_json_key(&j, "held_out_sounds");
+    sm_json_f64(&j, held_out);
     sm_json_key(&j, "data");
     sm_json_string(&j, note);
     sm_json_end_object(&j);
