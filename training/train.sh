@@ -32,24 +32,29 @@ training/synths.sh "$work" || echo "going on without the presets that could not 
     -o "$work/samplemind.safetensors" --note "sources: training/sources.csv, training/notes.csv, training/synths.csv, training/debian.csv"
 cp "$work/samplemind.safetensors" models/samplemind.safetensors
 cp "$work/samplemind.html" models/report.html 2>/dev/null || true
-# EfficientAT's convolutions, where they are installed, learn on twice, hearing 1.3 and 1.9 s at once; and a layer on YAMNet's
-# embedding, the second opinion
-# (three tenths of the families are held out: with fewer, most have relatives among those that are learned, and the networks
-# would be surer of themselves than they may be)
+# EfficientAT's convolutions, where they are installed, learn on, hearing 1.3 and 1.9 s at once; and a layer on YAMNet's embedding,
+# the second opinion
 note="sources: training/sources.csv, training/notes.csv, training/synths.csv, training/debian.csv, samplemind dataset synth"
-on_efficientat() { # name, architecture, and options
-    local name=$1 arch=$2
-    shift 2
-    ./samplemind train --dataset "$set" --on efficientat --tune --arch "$arch" -e 13 -b 32 --base-lr 0.0003 --held-out 0.3 --resume \
-        ${LICENCES:+--licences "$LICENCES"} "$@" -o "$work/$name.safetensors" --note "$note"
-    cp "$work/$name.safetensors" "models/$name.safetensors"
-}
 # fewer changes to the sounds than the table's: what has heard two million clips needs less of them
 light=start=0.1,pitch=0.6,stretch=0.05,crop=0.3,fade=0.15,saturate=0.2,reverb=0.25,shelf=0.2,eq=0.4,lowpass=0.2,highpass=0.1
 light=$light,bandwidth=0.1,codec=0.1,crush=0.04,noise=0.3,other=0.05,mask_time=0.05,mask_mel=0.05
+# The mean of three runs. One holds out three tenths of the families: with fewer, most have relatives among those that are learned, and a
+# network would be surer of itself than it may be; so its temperature counts most. The others learn from nearly all.
+mean_on_efficientat() { # name, architecture
+    local name=$1 arch=$2 runs='' seed held epochs out
+    while read -r seed held epochs; do
+        out=$work/$name-$seed-$held.safetensors
+        [ -f "$out" ] || ./samplemind train --dataset "$set" --on efficientat --tune --arch "$arch" -e "$epochs" -b 32 --base-lr 0.0003 \
+            --held-out "$held" --seed "$seed" --augment "$light" --resume ${LICENCES:+--licences "$LICENCES"} -o "$out" --note "$note"
+        runs+=,$out
+    done <<<"1 0.3 13
+1 0.05 14
+6 0.05 14"
+    ./samplemind train --average "${runs#,}" -o "models/$name.safetensors" --note "$note"
+}
 if ./samplemind models verify efficientat -q 2>/dev/null; then
-    on_efficientat samplemind-mobile mobile-tuned --seed 1 --augment "$light"
-    on_efficientat samplemind-mobile-long mobile-long --seed 1 --augment "$light"
+    mean_on_efficientat samplemind-mobile mobile-tuned
+    mean_on_efficientat samplemind-mobile-long mobile-long
 else
     echo "models/samplemind-mobile*.safetensors stay as they are: they need samplemind models pull efficientat" >&2
 fi

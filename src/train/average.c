@@ -114,20 +114,30 @@ static int write_mean(sm_safetensors_writer *w, const member *members, size_t n,
     return err;
 }
 
+/* Of few held-out families most resemble the learned, and the temperature comes out too low: what was fitted on fewer than half as many
+ * sounds as another does not count. */
+static double mean_temperature(const member *members, size_t n, size_t head)
+{
+    double sum = 0, sounds = 0, most = 0;
+    for (size_t k = 0; k < n; k++)
+        most = fmax(most, members[k].held_out);
+    for (size_t k = 0; k < n; k++) {
+        const double weight = members[k].held_out < most / 2 ? 0 : members[k].held_out;
+        sum += weight * log(members[k].heads[head].temperature);
+        sounds += weight;
+    }
+    return exp(sum / sounds);
+}
+
 static int write_heads(sm_safetensors_writer *w, const member *members, size_t n)
 {
     train_head heads[SM_CLASSIFIER_HEADS] = { 0 };
     double temperature[SM_CLASSIFIER_HEADS];
     for (size_t i = 0; i < members[0].n_heads; i++) {
         const sm_classifier_head *h = &members[0].heads[i];
-        double sum = 0, sounds = 0;
         heads[i] = (train_head){ .n_classes = h->n_classes, .classes = h->classes, .kept = true };
         memcpy(heads[i].name, h->name, sizeof heads[i].name);
-        for (size_t k = 0; k < n; k++) {
-            sum += members[k].held_out * log(members[k].heads[i].temperature);
-            sounds += members[k].held_out;
-        }
-        temperature[i] = exp(sum / sounds);
+        temperature[i] = mean_temperature(members, n, i);
     }
     return train_heads_write(w, heads, members[0].n_heads, temperature);
 }

@@ -404,18 +404,18 @@ static double temperature_of(const char *path)
     return heads[0].temperature;
 }
 
-/* A file says a temperature of 2, in as many bytes. */
-static void set_temperature_two(const char *path)
+/* A number of a file's metadata becomes 2, in as many bytes. */
+static void set_two(const char *path, const char *name)
 {
-    static const char key[] = "\\\"temperature\\\":";
     sm_buffer file = { 0 };
+    char key[64];
+    const int n = snprintf(key, sizeof key, "\\\"%s\\\":", name);
     read_file(path, &file);
-    char *at = memmem(file.data, file.length, key, sizeof key - 1);
+    char *at = memmem(file.data, file.length, key, (size_t)n);
     assert_non_null(at);
-    at += sizeof key - 1;
-    memcpy(at, "2.", 2);
-    for (at += 2; *at != ','; at++)
-        *at = '0';
+    at += n;
+    for (int i = 0; at[i] != ',' && at[i] != '}'; i++)
+        at[i] = i == 0 ? '2' : i == 1 ? '.' : '0';
     FILE *f = fopen(path, "wb");
     assert_non_null(f);
     assert_int_equal(fwrite(file.data, 1, file.length, f), file.length);
@@ -430,36 +430,41 @@ static void networks_that_learned_on_from_the_same_weights_have_a_mean(void **st
     char base[160], second[160], mean[160];
     const char *files[] = { place->path, second };
     sm_trained t;
-    double log_sum = 0, held = 0; /* of temperatures, each as often as it has held-out sounds */
+    double held[2], first = 0; /* held-out sounds; temperature */
     snprintf(second, sizeof second, "%s.second", place->path);
     snprintf(mean, sizeof mean, "%s.mean", place->path);
     sm_train_options o = learning_on(place, base, true, "mobile-tiny", &s);
     for (int i = 0; i < 2; i++) {
         test_ok(sm_train(s, &o, &t));
-        if (i == 1)
-            set_temperature_two(second);
-        log_sum += (double)t.held_sounds * log(i == 1 ? 2 : t.temperature);
-        held += (double)t.held_sounds;
+        held[i] = (double)t.held_sounds;
+        first = i == 0 ? t.temperature : first;
         sm_trained_free(&t);
         o.out = second;
         o.seed++;
-        o.fold++;
-        o.held_out = 0.5;
+        o.fold = 2;
+        o.held_out = 0.4;
     }
+    set_two(second, "temperature");
     assert_true(moved(place->path, second, "layer17.conv.weight") > 0);
     test_ok(sm_train_average(files, 2, "two", mean));
     static const char *const tensors[] = { "layer1.conv.bias", "layer17.conv.weight", "head.instrument.weight" };
     for (size_t i = 0; i < SM_LENGTH(tensors); i++)
         assert_mean(place->path, second, mean, tensors[i]);
-    assert_float_equal(temperature_of(mean), exp(log_sum / held), 1e-9);
+    assert_true(held[0] != held[1] && held[0] > held[1] / 2);
+    assert_float_equal(temperature_of(mean), exp((held[0] * log(first) + held[1] * log(2)) / (held[0] + held[1])),
+                       1e-9);
     sm_weights *w;
     test_ok(sm_weights_open(mean, &w));
     assert_string_equal(sm_weights_meta(w, "variant"), "mobile-tiny");
     const char *training = sm_weights_meta(w, "training");
     assert_non_null(strstr(training, "\"average_of\":[{"));
-    assert_non_null(strstr(training, "\"fold\":1"));
+    assert_non_null(strstr(training, "\"fold\":2"));
     assert_non_null(strstr(training, "\"data\":\"two\""));
     sm_weights_close(w);
+    /* what was fitted on few sounds does not count */
+    set_two(place->path, "held_out_sounds");
+    test_ok(sm_train_average(files, 2, NULL, mean));
+    assert_float_equal(temperature_of(mean), 2, 1e-9);
     test_fails(sm_train_average(files, 1, NULL, mean), SM_EUSAGE, "two networks at least");
     /* one of another architecture, and one that began at random */
     o.base = NULL;
