@@ -364,7 +364,8 @@ static int average(sm_cli *cli, const train_args *a, const char *data)
     sm_sounds *sounds = NULL;
     sm_train_options_init(&o);
     take_options(cli, a, &o);
-    int err = sm_train_average((const char *const *)a->average.items, a->average.length, a->note, o.out);
+    int err =
+        sm_train_average((const char *const *)a->average.items, a->average.length, a->note, o.out, &o.random_split);
     if (err == 0 && !data)
         fprintf(cli->out, "%s\n", o.out);
     else if (err == 0 && (err = sm_sounds_open(data, &f, &sounds)) == 0)

@@ -192,7 +192,7 @@ static int write_all(const member *members, size_t n, const char *note, const ch
     return err;
 }
 
-int sm_train_average(const char *const *files, size_t n, const char *note, const char *out)
+int sm_train_average(const char *const *files, size_t n, const char *note, const char *out, bool *random_split)
 {
     member *members = sm_alloc_zero(n + 1, sizeof *members);
     int err = members ? 0 : SM_ENOMEM;
@@ -205,6 +205,8 @@ int sm_train_average(const char *const *files, size_t n, const char *note, const
     }
     if (err == 0)
         err = write_all(members, n, note, out);
+    if (err == 0)
+        *random_split = same_text(sm_weights_meta(members[0].weights, "split"), "random");
     for (size_t k = 0; k < n && members; k++)
         member_close(&members[k]);
     sm_free(members);

@@ -156,9 +156,10 @@ int sm_train(sm_sounds *s, const sm_train_options *o, sm_trained *out);
 /* The mean of the weights of n (2 or more) networks that learned on from the same weights, each in its own way: on sounds of other sources it
  * is right more often than they are, and takes the time of one (Wortsman et al. 2022, "Model soups"). average.c. Its temperature is the
  * geometric mean of theirs, each weighted by how many held-out sounds it was fitted on, of those with at least half as many as
- * the most; note may be NULL. SM_EUSAGE: not of one architecture, split or list of classes, or of one
+ * the most; note may be NULL. *random_split: they learned from the
+ * naive split, and are judged on its side. SM_EUSAGE: not of one architecture, split or list of classes, or of one
  * that stands on no other network, or with norms (whose statistics would fit none). */
-int sm_train_average(const char *const *files, size_t n, const char *note, const char *out);
+int sm_train_average(const char *const *files, size_t n, const char *note, const char *out, bool *random_split);
 
 /* ---- a classifier on another network's embedding (probe.c) ---- */
 typedef struct {

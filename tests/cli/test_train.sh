@@ -74,3 +74,7 @@ expect 2 'crepe-tiny' train "$set" --on crepe-tiny
 expect 1 'models pull yamnet' train "$set" --on yamnet --tune -o "$work/tuned.safetensors"
 expect 1 'models pull yamnet' eval analyze=yamnet "$set"
 expect 1 'nothing-here' eval "$work/nothing-here.safetensors" "$set"
+expect 2 'learns nothing' train --average "$work/whole.safetensors,$work/whole.safetensors" --on yamnet
+expect 2 'a mean is of two' train --average "$work/whole.safetensors" -o "$work/mean.safetensors"
+expect 2 'without norms' train --average "$work/whole.safetensors,$work/whole.safetensors" -o "$work/mean.safetensors"
+[ ! -e "$work/mean.safetensors" ] || fail "a mean that was refused was written"

@@ -430,6 +430,7 @@ static void networks_that_learned_on_from_the_same_weights_have_a_mean(void **st
     char base[160], second[160], mean[160];
     const char *files[] = { place->path, second };
     sm_trained t;
+    bool random_split = true;
     double held[2], first = 0; /* held-out sounds; temperature */
     snprintf(second, sizeof second, "%s.second", place->path);
     snprintf(mean, sizeof mean, "%s.mean", place->path);
@@ -446,7 +447,8 @@ static void networks_that_learned_on_from_the_same_weights_have_a_mean(void **st
     }
     set_two(second, "temperature");
     assert_true(moved(place->path, second, "layer17.conv.weight") > 0);
-    test_ok(sm_train_average(files, 2, "two", mean));
+    test_ok(sm_train_average(files, 2, "two", mean, &random_split));
+    assert_false(random_split);
     static const char *const tensors[] = { "layer1.conv.bias", "layer17.conv.weight", "head.instrument.weight" };
     for (size_t i = 0; i < SM_LENGTH(tensors); i++)
         assert_mean(place->path, second, mean, tensors[i]);
@@ -463,17 +465,18 @@ static void networks_that_learned_on_from_the_same_weights_have_a_mean(void **st
     sm_weights_close(w);
     /* what was fitted on few sounds does not count */
     set_two(place->path, "held_out_sounds");
-    test_ok(sm_train_average(files, 2, NULL, mean));
+    test_ok(sm_train_average(files, 2, NULL, mean, &random_split));
     assert_float_equal(temperature_of(mean), 2, 1e-9);
-    test_fails(sm_train_average(files, 1, NULL, mean), SM_EUSAGE, "two networks at least");
+    test_fails(sm_train_average(files, 1, NULL, mean, &random_split), SM_EUSAGE, "two networks at least");
     /* one of another architecture, and one that began at random */
     o.base = NULL;
     o.arch = "tiny";
     test_ok(sm_train(s, &o, &t));
     sm_trained_free(&t);
-    test_fails(sm_train_average(files, 2, NULL, mean), SM_EUSAGE, "tiny is none");
+    test_fails(sm_train_average(files, 2, NULL, mean, &random_split), SM_EUSAGE, "tiny is none");
     files[1] = base;
-    test_fails(sm_train_average(files, 2, NULL, mean), SM_EUSAGE, "is no classifier of ours, but efficientat");
+    test_fails(sm_train_average(files, 2, NULL, mean, &random_split), SM_EUSAGE,
+               "is no classifier of ours, but efficientat");
     sm_sounds_close(s);
 }
 
